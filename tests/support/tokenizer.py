@@ -1,8 +1,9 @@
 """A small Qwen tokenizer, made in the process in about a second.
 
-It is a byte-level BPE with Qwen2's pre-tokenizer, Qwen's special tokens and a ChatML template with Qwen2.5's behaviour, trained
-on the lines below, so tests need no download. Every one of the 256 bytes has a token of its own; frequent characters and words
-have one token, rare ones (聪, most emoji) take several, which is what tests of split UTF-8 need.
+It is a byte-level BPE with Qwen2's pre-tokenizer, Qwen's special tokens and a ChatML template with Qwen2.5's
+behaviour, trained on the lines below, so tests need no download. Every one of the 256 bytes has a token of its
+own; frequent characters and words have one token, rare ones (聪, most emoji) take several, which is what tests of
+split UTF-8 need.
 
 It must not know Triton, the gateway or the builder: what it writes is an ordinary Hugging Face folder.
 """
@@ -13,7 +14,10 @@ from pathlib import Path
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
-QWEN_SPLIT = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+QWEN_SPLIT = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
 
 CONTROL_TOKENS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 """Skipped when text is decoded with ``skip_special_tokens``; the first and the last end generation."""
@@ -26,7 +30,7 @@ DEFAULT_SYSTEM = "You are a small model made for tests."
 CORPUS = (
     "Hello, how are you today? I am fine, thank you, and what about you?",
     "The quick brown fox jumps over the lazy dog, and the dog sleeps on.",
-    "A model repository holds five models: preprocessing, the engine, postprocessing, the ensemble and the business logic.",
+    "A model repository holds five models: preprocessing, the engine, postprocessing and two more.",
     "Please count from one to ten: one two three four five six seven eight nine ten.",
     "What is the capital of France? The capital of France is Paris. What about Germany? It is Berlin.",
     "You are a small model made for tests. You are a helpful assistant. user assistant system tool",
@@ -56,7 +60,7 @@ CHAT_TEMPLATE = """\
     {%- for tool in tools -%}
         {{- '\\n' + (tool | tojson) -}}
     {%- endfor -%}
-    {{- '\\n</tools>\\n\\nA call is a JSON object with name and arguments between <tool_call> and </tool_call>.' -}}
+    {{- '\\n</tools>\\n\\nA call is a JSON object between <tool_call> and </tool_call>.' -}}
 {%- endif -%}
 {{- '<|im_end|>\\n' -}}
 {%- for message in turns -%}
@@ -76,7 +80,8 @@ CHAT_TEMPLATE = """\
         {%- for call in message['tool_calls'] or [] -%}
             {%- set function = call['function'] if call['function'] else call -%}
             {{- '\\n<tool_call>\\n{"name": ' + (function['name'] | tojson) + ', "arguments": ' -}}
-            {{- function['arguments'] if function['arguments'] is string else (function['arguments'] | tojson) -}}
+            {%- set arguments = function['arguments'] -%}
+            {{- arguments if arguments is string else (arguments | tojson) -}}
             {{- '}\\n</tool_call>' -}}
         {%- endfor -%}
         {{- '<|im_end|>\\n' -}}
