@@ -1,8 +1,8 @@
 """A tiny Qwen2 or Qwen3 with random weights as a GGUF file, made in a second from numpy and the gguf writer.
 
-Its text is noise, but the same noise every time: the seed is fixed. It serves where a real engine has to run and
-what it says does not matter. ``python -m tests.support.tiny_qwen FOLDER`` writes ``FOLDER/tiny-qwen.gguf`` and
-``FOLDER/tokenizer/``.
+Its text is noise, but the same noise every time: the seed is fixed. It serves where a real engine has to
+run and what it says does not matter. ``python -m tests.support.tiny_qwen FOLDER`` writes
+``FOLDER/tiny-qwen.gguf`` and ``FOLDER/tokenizer/``.
 
 It knows the GGUF names of Qwen's tensors. It must not know Triton or the pipeline that will run the file.
 """

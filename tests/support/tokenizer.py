@@ -1,9 +1,9 @@
 """A small Qwen tokenizer, made in the process in about a second.
 
-It is a byte-level BPE with Qwen2's pre-tokenizer, Qwen's special tokens and a ChatML template with Qwen2.5's
-behaviour, trained on the lines below, so tests need no download. Every one of the 256 bytes has a token of its
-own; frequent characters and words have one token, rare ones (聪, most emoji) take several, which is what tests of
-split UTF-8 need.
+It is a byte-level BPE with Qwen2's pre-tokenizer, Qwen's special tokens and a ChatML template with
+Qwen2.5's behaviour, trained on the lines below, so tests need no download. Every one of the 256 bytes has a
+token of its own; frequent characters and words have one token, rare ones (聪, most emoji) take several,
+which is what tests of split UTF-8 need.
 
 It must not know Triton, the gateway or the builder: what it writes is an ordinary Hugging Face folder.
 """
