@@ -1,0 +1,91 @@
+"""Every error of the gateway, as one tree. It knows statuses and OpenAI's error vocabulary; it must not know
+HTTP frameworks, gRPC or logging: the boundary modules map foreign errors into this tree, and one handler in
+``http`` maps this tree into replies.
+
+    GatewayError                     500  server_error
+    ├── RequestError                 400  invalid_request_error      the client must change the request
+    │   ├── UnsupportedField         400                             known field that the bound model cannot honour
+    │   ├── ContextLengthExceeded    400  code context_length_exceeded
+    │   ├── ModelNotFound            404  code model_not_found
+    │   └── PayloadTooLarge          413
+    ├── UpstreamError                502  server_error               Triton or the engine failed this request
+    │   └── UpstreamUnavailable      503  + Retry-After              Triton is away, or the model is not loaded
+    ├── SettingsError                     a wrong setting stops the start; never reaches a client
+    └── ClientDisconnected           499                             nobody is left to read the reply
+"""
+
+from __future__ import annotations
+
+
+class GatewayError(Exception):
+    """Base of all. ``message`` is for the client, ``param`` the request field it is about."""
+
+    status = 500
+    type = "server_error"
+    code: str | None = None
+    retry_after: int | None = None  # seconds; SDKs obey up to 60
+
+    def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        if code is not None:
+            self.code = code
+
+
+class RequestError(GatewayError):
+    """The request is wrong: repeating it unchanged cannot help."""
+
+    status = 400
+    type = "invalid_request_error"
+
+
+class UnsupportedField(RequestError):
+    """A known field that the bound Triton model has no input for, or that is not served."""
+
+    code = "unsupported_parameter"
+
+
+class ContextLengthExceeded(RequestError):
+    """Prompt, or prompt and ``max_tokens``, do not fit the model's context."""
+
+    code = "context_length_exceeded"
+
+
+class ModelNotFound(RequestError):
+    """No configured model has this name."""
+
+    status = 404
+    code = "model_not_found"
+
+
+class PayloadTooLarge(RequestError):
+    """The body is larger than the configured limit."""
+
+    status = 413
+    code = "payload_too_large"
+
+
+class UpstreamError(GatewayError):
+    """Triton or the engine failed this request, or broke its contract."""
+
+    status = 502
+    code = "upstream_error"
+
+
+class UpstreamUnavailable(UpstreamError):
+    """Triton cannot be reached, or does not serve the model now. Trying again can help."""
+
+    status = 503
+    code = "service_unavailable"
+    retry_after = 1
+
+
+class SettingsError(GatewayError):
+    """A setting that cannot work. The text is one sentence a person can act on."""
+
+
+class ClientDisconnected(GatewayError):
+    """The client left; its request was cancelled upstream. The status is for logs and metrics only."""
+
+    status = 499

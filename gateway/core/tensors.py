@@ -1,0 +1,112 @@
+"""A Triton tensor as a value: name, datatype, shape and raw little-endian bytes, as the KServe v2 protocol has it.
+
+It knows datatypes and the BYTES encoding (each element: four bytes of length, then the bytes). It must not know
+what any tensor means (``routes``) nor how it is sent (``triton``).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+# KServe v2 datatype → struct code. BYTES and BF16 are no struct types.
+CODES = {
+    "BOOL": "?",
+    "INT8": "b",
+    "UINT8": "B",
+    "INT16": "h",
+    "UINT16": "H",
+    "INT32": "i",
+    "UINT32": "I",
+    "INT64": "q",
+    "UINT64": "Q",
+    "FP16": "e",
+    "FP32": "f",
+    "FP64": "d",
+}
+
+Scalar = int | float | bool
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """One declared input or output. ``dims`` has no batch dimension; -1 is any length."""
+
+    name: str
+    datatype: str
+    dims: tuple[int, ...]
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSignature:
+    """What a Triton model declares about itself: the part of ModelConfig that a route binds to."""
+
+    name: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    decoupled: bool = False
+    max_batch_size: int = 0
+    parameters: tuple[tuple[str, str], ...] = ()
+
+    def input(self, name: str) -> TensorSpec | None:
+        return next((spec for spec in self.inputs if spec.name == name), None)
+
+    def output(self, name: str) -> TensorSpec | None:
+        return next((spec for spec in self.outputs if spec.name == name), None)
+
+    def parameter(self, name: str) -> str | None:
+        return dict(self.parameters).get(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """A tensor on its way to or from Triton. ``data`` is the raw content, row-major."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+    data: bytes
+
+    @classmethod
+    def of(cls, name: str, datatype: str, shape: tuple[int, ...], values: Sequence[Scalar]) -> Tensor:
+        """A numeric tensor. ValueError where a value does not fit the datatype or the count the shape."""
+        if len(values) != prod(shape):
+            raise ValueError(f"{name}: {len(values)} values do not fill shape {list(shape)}")
+        try:
+            data = struct.pack(f"<{len(values)}{CODES[datatype]}", *values)
+        except (KeyError, struct.error, OverflowError) as exc:
+            raise ValueError(f"{name}: a value does not fit {datatype}: {exc}") from exc
+        return cls(name, datatype, shape, data)
+
+    @classmethod
+    def of_bytes(cls, name: str, shape: tuple[int, ...], values: Sequence[bytes]) -> Tensor:
+        """A BYTES tensor (Triton's TYPE_STRING)."""
+        if len(values) != prod(shape):
+            raise ValueError(f"{name}: {len(values)} values do not fill shape {list(shape)}")
+        return cls(name, "BYTES", shape, b"".join(struct.pack("<I", len(v)) + v for v in values))
+
+    def numbers(self) -> tuple[Scalar, ...]:
+        """The values, flat. ValueError where the bytes do not hold what datatype and shape say."""
+        code = CODES.get(self.datatype)
+        count = prod(self.shape)
+        if code is None or count < 0 or len(self.data) != count * struct.calcsize("<" + code):
+            raise ValueError(f"{self.name}: {len(self.data)} bytes are no {self.datatype}{list(self.shape)}")
+        return struct.unpack(f"<{count}{code}", self.data)
+
+    def strings(self) -> tuple[bytes, ...]:
+        """The elements of a BYTES tensor, flat. ValueError where the lengths do not add up."""
+        values: list[bytes] = []
+        data, at = self.data, 0
+        while at < len(data):
+            if at + 4 > len(data):
+                raise ValueError(f"{self.name}: a BYTES length is cut off")
+            (size,) = struct.unpack_from("<I", data, at)
+            at += 4
+            if at + size > len(data):
+                raise ValueError(f"{self.name}: a BYTES element is cut off")
+            values.append(data[at : at + size])
+            at += size
+        return tuple(values)

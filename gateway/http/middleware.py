@@ -1,0 +1,54 @@
+"""What every request gets: an id in and out, and one line in the log. Plain ASGI, so that streams pass untouched."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+import uuid
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+logger = logging.getLogger("gateway.access")
+
+_ACCEPTABLE = re.compile(r"[!-~]{1,128}")
+_QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
+
+
+class RequestLog:
+    """Gives each request an id (the client's ``x-request-id`` if it is a sane one) and logs how it went."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get("x-request-id", "")
+        request_id = given if _ACCEPTABLE.fullmatch(given) else f"req_{uuid.uuid4().hex}"
+        started = time.perf_counter()
+        status = 499  # unless a response starts: the client was gone
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["x-request-id"] = request_id
+                headers["openai-processing-ms"] = str(round((time.perf_counter() - started) * 1000))
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_id)
+        finally:
+            if scope["path"] not in _QUIET:
+                logger.info(
+                    "%s %s %s %d %.0fms",
+                    request_id,
+                    scope["method"],
+                    scope["path"].encode("ascii", "backslashreplace").decode(),
+                    status,
+                    (time.perf_counter() - started) * 1000,
+                )

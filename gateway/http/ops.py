@@ -1,0 +1,40 @@
+"""For operators and probes: liveness, readiness, metrics. It knows the service; it must not know OpenAI's API."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fastapi import APIRouter
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.responses import JSONResponse, Response
+
+from gateway.metrics import Metrics
+from gateway.service import Service
+
+
+def router(service: Service, metrics: Metrics) -> APIRouter:
+    """The routes outside /v1."""
+    routes = APIRouter()
+
+    @routes.get("/healthz")
+    async def healthz() -> Response:
+        """Alive: the process answers. Says nothing about Triton, so that no probe restarts a healthy gateway."""
+        return JSONResponse({"status": "ok"})
+
+    @routes.get("/readyz")
+    async def readyz() -> Response:
+        """Ready: every model's Triton would take a request now. 503 otherwise, with each model's state."""
+        names = list(service.models)
+        states = await asyncio.gather(*(service.models[name].backend.ready() for name in names))
+        ready = all(states)
+        body = {
+            "status": "ready" if ready else "unavailable",
+            "models": {name: "ready" if state else "unavailable" for name, state in zip(names, states, strict=True)},
+        }
+        return JSONResponse(body, 200 if ready else 503, headers=None if ready else {"retry-after": "1"})
+
+    @routes.get("/metrics")
+    async def exposition() -> Response:
+        return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+    return routes

@@ -1,0 +1,88 @@
+"""Prometheus metrics with few, bounded labels, and the small recorder of one request that writes them.
+
+It knows counters and a clock. It must not know HTTP or Triton. Every label value comes from settings or from a fixed
+set, never from a client.
+"""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from typing_extensions import Self
+
+from gateway.core.errors import GatewayError
+from gateway.core.types import Delta
+
+_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
+
+
+class Metrics:
+    """All metrics of a gateway, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        model = ["model"]
+        self.requests = Counter(
+            "gateway_requests", "Generations by outcome.", ["model", "outcome"], registry=self.registry
+        )
+        self.in_flight = Gauge("gateway_requests_in_flight", "Generations running now.", model, registry=self.registry)
+        self.first_token = Histogram(
+            "gateway_time_to_first_token_seconds",
+            "From the start of the generation to its first text.",
+            model,
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.duration = Histogram(
+            "gateway_request_duration_seconds",
+            "Of generations.",
+            model,
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.prompt_tokens = Counter("gateway_prompt_tokens", "Tokens of prompts.", model, registry=self.registry)
+        self.generated_tokens = Counter("gateway_generated_tokens", "Tokens generated.", model, registry=self.registry)
+
+    def recorder(self, model: str, prompt_tokens: int) -> Recorder:
+        """A recorder for one generation of a configured model."""
+        return Recorder(self, model, prompt_tokens)
+
+
+class Recorder:
+    """One generation, as a context: it is in flight inside, and has an outcome when left.
+
+    Outcomes: ``stop`` and ``length`` as they finished, ``cancelled``, or the error's code.
+    """
+
+    def __init__(self, metrics: Metrics, model: str, prompt_tokens: int) -> None:
+        self._metrics = metrics
+        self._model = model
+        self._prompt_tokens = prompt_tokens
+        self._started = 0.0
+        self._first = False
+        self._outcome: str | None = None
+
+    def __enter__(self) -> Self:
+        self._started = time.perf_counter()
+        self._metrics.in_flight.labels(self._model).inc()
+        self._metrics.prompt_tokens.labels(self._model).inc(self._prompt_tokens)
+        return self
+
+    def delta(self, delta: Delta) -> None:
+        """Notes the first text and the finish."""
+        if delta.text and not self._first:
+            self._first = True
+            self._metrics.first_token.labels(self._model).observe(time.perf_counter() - self._started)
+        if delta.finish is not None:
+            self._outcome = delta.finish.reason
+            self._metrics.generated_tokens.labels(self._model).inc(delta.finish.usage.completion_tokens)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        outcome = self._outcome
+        if outcome is None:
+            outcome = (error.code or error.type) if isinstance(error, GatewayError) else "cancelled"
+        self._metrics.in_flight.labels(self._model).dec()
+        self._metrics.requests.labels(self._model, outcome).inc()
+        self._metrics.duration.labels(self._model).observe(time.perf_counter() - self._started)

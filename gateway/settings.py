@@ -1,0 +1,166 @@
+"""The gateway's settings: frozen, checked when made, read from a TOML file, the environment and the command line.
+
+Later wins: defaults, file, environment (GATEWAY_HOST, …), command line. Nothing else in the gateway reads any of them.
+Wrong settings are a SettingsError whose text says what to change.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from gateway.core.errors import SettingsError
+from gateway.core.routes import ROUTES
+
+_ENDPOINT = re.compile(r"(\[[0-9a-fA-F:]+\]|[\w.-]+):(\d{1,5})")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSettings:
+    """One served model: ``[[models]]`` of gateway.toml, as ``model-repo-builder repo`` writes it."""
+
+    name: str  # what clients send as "model"
+    tokenizer: str  # folder of a Hugging Face tokenizer, or a model id
+    triton: str = "127.0.0.1:8001"  # host:port of gRPC
+    route: str = "auto"
+    max_model_len: int | None = None  # tokens of prompt and answer; None: from the tokenizer's folder
+    eos_token_ids: tuple[int, ...] = ()  # the chat end first; empty: from the tokenizer's folder
+    vocab_size: int | None = None
+    direct: str = "tensorrt_llm"
+    ensemble: str = "ensemble"
+    bls: str = "tensorrt_llm_bls"
+
+    def __post_init__(self) -> None:
+        where = f"model '{self.name}'"
+        if not self.name:
+            raise SettingsError("A model needs a 'name' that is not empty.")
+        if self.route not in ("auto", *ROUTES):
+            raise SettingsError(f"{where}: route is {self.route!r}, but must be one of auto, {', '.join(ROUTES)}.")
+        check_endpoint(self.triton, where)
+        if self.max_model_len is not None and self.max_model_len < 2:
+            raise SettingsError(f"{where}: max_model_len must be at least 2, not {self.max_model_len}.")
+        if any(id < 0 for id in self.eos_token_ids):
+            raise SettingsError(f"{where}: eos_token_ids must not be negative.")
+
+    @property
+    def triton_models(self) -> dict[str, str]:
+        """The name of the Triton model for each route."""
+        return {"direct": self.direct, "ensemble": self.ensemble, "bls": self.bls}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The whole gateway: ``[server]`` and ``[[models]]``."""
+
+    models: tuple[ModelSettings, ...]
+    host: str = "127.0.0.1"
+    port: int = 9000
+    max_body_bytes: int = 16 * 1024 * 1024
+    ping_seconds: int = 15  # between comments on a silent stream, so that proxies keep it open
+    grace_seconds: float = 30.0  # for streams in flight at shutdown
+    log_level: str = "info"
+
+    def __post_init__(self) -> None:
+        if not self.models:
+            raise SettingsError(
+                "No model is configured. Give --config gateway.toml (model-repo-builder repo writes one), or --triton, "
+                "--tokenizer and --model."
+            )
+        names = [model.name for model in self.models]
+        doubled = sorted({name for name in names if names.count(name) > 1})
+        if doubled:
+            raise SettingsError(f"The model name '{doubled[0]}' is used twice; clients could not tell them apart.")
+        if not 0 <= self.port <= 65535:
+            raise SettingsError(f"port must be between 0 and 65535, not {self.port}.")
+        for name in ("max_body_bytes", "ping_seconds", "grace_seconds"):
+            if getattr(self, name) <= 0:
+                raise SettingsError(f"{name} must be more than 0.")
+        if self.log_level not in ("debug", "info", "warning", "error"):
+            raise SettingsError(f"log_level is {self.log_level!r}, but must be debug, info, warning or error.")
+
+    @classmethod
+    def read(
+        cls,
+        document: Mapping[str, Any],
+        environ: Mapping[str, str],
+        flags: Mapping[str, Any],
+        *,
+        folder: Path,
+    ) -> Settings:
+        """From a parsed gateway.toml, the environment and flags. Relative tokenizer paths start at ``folder``."""
+        unknown = sorted(set(document) - {"server", "models"})
+        if unknown:
+            raise SettingsError(
+                f"gateway.toml has the unknown table '{unknown[0]}'; known are [server] and [[models]]."
+            )
+        tables = document.get("models", [])
+        if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+            raise SettingsError("gateway.toml: write each model as a table headed [[models]], with two brackets.")
+        models = tuple(_model(table, folder) for table in tables)
+        server = _checked(cls, document.get("server", {}), "[server]", skip=("models",))
+        for item in fields(cls):
+            variable = f"GATEWAY_{item.name.upper()}"
+            if item.name != "models" and variable in environ:
+                server[item.name] = _parsed(environ[variable], item, variable)
+        server.update({name: value for name, value in flags.items() if value is not None})
+        return cls(models=models, **server)
+
+
+def check_endpoint(endpoint: str, where: str) -> None:
+    """SettingsError unless it is host:port."""
+    match = _ENDPOINT.fullmatch(endpoint)
+    if match is None or not 0 < int(match[2]) <= 65535:
+        raise SettingsError(
+            f"{where}: triton is {endpoint!r}, but must be HOST:PORT of Triton's gRPC, such as 127.0.0.1:8001."
+        )
+
+
+def _model(table: Mapping[str, Any], folder: Path) -> ModelSettings:
+    values = _checked(ModelSettings, table, "[[models]]")
+    for name in ("name", "tokenizer"):
+        if name not in values:
+            raise SettingsError(f"gateway.toml: a [[models]] table lacks '{name}'.")
+    if (folder / values["tokenizer"]).is_dir():
+        values["tokenizer"] = str((folder / values["tokenizer"]).resolve())
+    return ModelSettings(**values)
+
+
+def _checked(cls: type, table: Any, where: str, *, skip: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The table's values, of known names and right types."""
+    if not isinstance(table, Mapping):
+        raise SettingsError(f"gateway.toml: {where} must be a table.")
+    known = {item.name: item for item in fields(cls) if item.name not in skip}
+    values: dict[str, Any] = {}
+    for name, value in table.items():
+        if name not in known:
+            raise SettingsError(f"gateway.toml: {where} has the unknown key '{name}'; known are {', '.join(known)}.")
+        values[name] = _typed(value, known[name], f"gateway.toml: {where} {name}")
+    return values
+
+
+def _typed(value: Any, item: Field[Any], where: str) -> Any:
+    kind = str(item.type)
+    if kind.startswith("tuple[int"):
+        if isinstance(value, list) and all(type(v) is int for v in value):
+            return tuple(value)
+        raise SettingsError(f"{where} must be a list of whole numbers.")
+    if kind.startswith("int") and type(value) is int:
+        return value
+    if kind == "float" and type(value) in (int, float):
+        return float(value)
+    if kind == "str" and isinstance(value, str):
+        return value
+    expected = {"s": "text in quotes", "i": "a whole number", "f": "a number"}[kind[0]]
+    raise SettingsError(f"{where} must be {expected}, not {value!r}.")
+
+
+def _parsed(text: str, item: Field[Any], variable: str) -> Any:
+    """An environment variable's text as the field's type."""
+    assert item.default is not MISSING
+    try:
+        return type(item.default)(text)
+    except ValueError:
+        raise SettingsError(f"{variable} is {text!r}, but must be {type(item.default).__name__}.") from None

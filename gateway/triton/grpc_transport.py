@@ -1,0 +1,124 @@
+"""The transport over grpc.aio with tritonclient's protobuf messages and stubs.
+
+One ModelStreamInfer call per request: a stream of its own is what Triton can cancel alone. tritonclient's own
+``stream_infer`` is not used: leaving its iterator does not cancel, and it wraps each response in three objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from typing import Any
+
+import grpc
+from tritonclient.grpc import model_config_pb2, service_pb2, service_pb2_grpc
+
+from gateway.core.errors import GatewayError, UpstreamError
+from gateway.core.tensors import ModelSignature, Tensor, TensorSpec
+from gateway.triton.errors import grpc_errors
+from gateway.triton.transport import Response
+
+# Prompts and log-probabilities can be long; the 4 MiB default of gRPC is not meant for tensors.
+_MAX_MESSAGE = 64 * 1024 * 1024
+_OPTIONS = [
+    ("grpc.max_send_message_length", _MAX_MESSAGE),
+    ("grpc.max_receive_message_length", _MAX_MESSAGE),
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.max_pings_without_data", 0),
+    # A Triton that comes back is found within a second, not after gRPC's two-minute back-off.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+]
+
+
+class GrpcTransport:
+    """One channel to one Triton, shared by all requests."""
+
+    def __init__(self, endpoint: str, *, control_timeout: float = 5.0) -> None:
+        """``endpoint``: host:port of Triton's gRPC. ``control_timeout``: seconds for calls that carry no generation."""
+        self.endpoint = endpoint
+        self._timeout = control_timeout
+        self._channel = grpc.aio.insecure_channel(endpoint, options=_OPTIONS)
+        self._stub = service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
+
+    async def stream(
+        self, model: str, request_id: str, tensors: Sequence[Tensor], outputs: Sequence[str]
+    ) -> AsyncGenerator[Response, None]:
+        request = _request(model, request_id, tensors, outputs)
+        call = self._stub.ModelStreamInfer(_once(request))
+        try:
+            with grpc_errors(model):
+                async for message in call:
+                    if message.error_message:
+                        raise UpstreamError(f"The engine failed the request: {_first_line(message.error_message)}")
+                    yield _response(message.infer_response)
+        finally:
+            call.cancel()  # the one place; a no-op once the call is over
+
+    async def signature(self, model: str) -> ModelSignature | None:
+        with grpc_errors(model):
+            try:
+                reply = await self._stub.ModelConfig(service_pb2.ModelConfigRequest(name=model), timeout=self._timeout)
+            except grpc.RpcError as exc:
+                if exc.code() is grpc.StatusCode.NOT_FOUND:
+                    return None
+                raise
+        return _signature(reply.config)
+
+    async def ready(self, model: str) -> bool:
+        try:
+            with grpc_errors(model):
+                reply = await self._stub.ModelReady(service_pb2.ModelReadyRequest(name=model), timeout=self._timeout)
+        except GatewayError:
+            return False
+        return bool(reply.ready)
+
+    async def close(self) -> None:
+        await self._channel.close()
+
+
+async def _once(request: Any) -> AsyncIterator[Any]:
+    yield request
+
+
+def _request(model: str, request_id: str, tensors: Sequence[Tensor], outputs: Sequence[str]) -> Any:
+    request = service_pb2.ModelInferRequest(model_name=model, id=request_id)
+    # Some models end their stream with a response that has the final flag and nothing else: BLS always does.
+    request.parameters["triton_enable_empty_final_response"].bool_param = True
+    for tensor in tensors:
+        request.inputs.add(name=tensor.name, datatype=tensor.datatype, shape=tensor.shape)
+        request.raw_input_contents.append(tensor.data)
+    for name in outputs:
+        request.outputs.add(name=name)
+    return request
+
+
+def _response(message: Any) -> Response:
+    if len(message.outputs) != len(message.raw_output_contents):
+        raise UpstreamError("Triton sent a response whose outputs are not in raw form.")
+    tensors = {
+        output.name: Tensor(output.name, output.datatype, tuple(output.shape), data)
+        for output, data in zip(message.outputs, message.raw_output_contents, strict=True)
+    }
+    return Response(tensors, message.parameters["triton_final_response"].bool_param)
+
+
+def _signature(config: Any) -> ModelSignature:
+    return ModelSignature(
+        name=config.name,
+        inputs=tuple(_spec(item, item.optional) for item in config.input),
+        outputs=tuple(_spec(item, False) for item in config.output),
+        decoupled=config.model_transaction_policy.decoupled,
+        max_batch_size=config.max_batch_size,
+        parameters=tuple((key, value.string_value) for key, value in sorted(config.parameters.items())),
+    )
+
+
+def _spec(item: Any, optional: bool) -> TensorSpec:
+    name = model_config_pb2.DataType.Name(item.data_type).removeprefix("TYPE_")
+    return TensorSpec(item.name, "BYTES" if name == "STRING" else name, tuple(item.dims), optional)
+
+
+def _first_line(text: str) -> str:
+    """Engines put C++ stack traces behind their message; a client gets the message."""
+    return text.strip().splitlines()[0] if text.strip() else "no reason given"

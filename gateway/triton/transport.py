@@ -1,0 +1,43 @@
+"""What the service asks of a transport to Triton: one verb that streams, and a look at a model before it.
+
+This is the only thing the layers above know of Triton's wire, so that the transport can be replaced without touching
+anything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway.core.tensors import ModelSignature, Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One response of a model: its outputs by name; ``final`` is Triton's flag that no other follows."""
+
+    outputs: Mapping[str, Tensor]
+    final: bool
+
+
+class Transport(Protocol):
+    """A connection to one Triton. Every method raises only errors of ``core.errors``."""
+
+    def stream(
+        self, model: str, request_id: str, tensors: Sequence[Tensor], outputs: Sequence[str]
+    ) -> AsyncGenerator[Response, None]:
+        """The responses to one request, as they come. Closing the generator cancels the request in Triton."""
+        ...
+
+    async def signature(self, model: str) -> ModelSignature | None:
+        """What the model declares; None where Triton has no such model. UpstreamUnavailable where Triton is away."""
+        ...
+
+    async def ready(self, model: str) -> bool:
+        """Whether Triton answers and the model can take requests. Never raises."""
+        ...
+
+    async def close(self) -> None:
+        """Ends the connection."""
+        ...
