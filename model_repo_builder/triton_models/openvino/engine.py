@@ -1,0 +1,172 @@
+"""One thread that steps the pipeline; requests join and leave between two steps.
+
+All work on the pipeline and on replies happens in that thread, so neither needs a lock; only the inbox has
+one. Nothing runs while there is nothing to do. A request that fails never hurts another; when the pipeline
+itself fails, those in flight get the reason and a new pipeline takes over.
+
+It knows order and ownership. It must not know tensors or Triton's API.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from .pipeline import Handle, Pipeline, PipelineError
+from .request import Request
+from .sequence import Delta, Sequence
+
+FULL = "the KV cache is full: send fewer requests at once, or raise max_tokens_in_paged_kv_cache"
+UNLOADED = "the model is being unloaded"
+
+
+class Reply(Protocol):
+    """Where the tokens of a request go."""
+
+    def send(self, request: Request, delta: Delta, prefix: tuple[int, ...] = ()) -> None: ...
+    def fail(self, reason: str) -> None: ...
+    def is_cancelled(self) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """A request inside the pipeline, and who waits for it."""
+
+    sequence: Sequence
+    handle: Handle
+    reply: Reply
+
+
+class Engine:
+    def __init__(
+        self,
+        make_pipeline: Callable[[], Pipeline],
+        *,
+        cancel_period: float,
+        exclude_input: bool,
+        log: Callable[[str], None],
+    ) -> None:
+        self._make_pipeline = make_pipeline
+        self._pipeline: Pipeline | None = make_pipeline()
+        self._cancel_period = cancel_period
+        self._exclude_input = exclude_input
+        self._log = log
+        self._wake = threading.Condition()
+        self._arrived: list[tuple[Request, Reply]] = []
+        self._stops: set[str] = set()
+        self._closing = False
+        self._flights: list[Flight] = []
+        self._looked = 0.0
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+        self._thread.start()
+
+    def submit(self, request: Request, reply: Reply) -> None:
+        with self._wake:
+            if not self._closing:
+                self._arrived.append((request, reply))
+                self._wake.notify()
+                return
+        reply.fail(UNLOADED)
+
+    def stop(self, request_id: str) -> None:
+        """End the request with that id; one that is not there is nothing to stop."""
+        with self._wake:
+            self._stops.add(request_id)
+            self._wake.notify()
+
+    def close(self, timeout: float = 30) -> None:
+        """Fail what is in flight and end the thread."""
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
+        self._thread.join(timeout)
+
+    def _run(self) -> None:
+        while self._wait():
+            try:
+                self._join_and_leave()
+                self._step()
+            except PipelineError as error:
+                self._recover(str(error))
+        for flight in self._flights:
+            flight.reply.fail(UNLOADED)
+        for _, reply in self._arrived:
+            reply.fail(UNLOADED)
+
+    def _wait(self) -> bool:
+        """Sleep until there is something to do; False when it is time to end."""
+        with self._wake:
+            self._wake.wait_for(
+                lambda: self._closing or self._arrived or self._stops or self._flights or self._is_busy()
+            )
+            return not self._closing
+
+    def _is_busy(self) -> bool:
+        return self._pipeline is not None and self._pipeline.is_busy()
+
+    def _join_and_leave(self) -> None:
+        with self._wake:
+            arrived, self._arrived = self._arrived, []
+            stops, self._stops = self._stops, set()
+        for request, reply in arrived:
+            self._admit(request, reply)
+        for flight in self._flights:
+            if flight.sequence.request.id in stops:
+                flight.sequence.finished = True
+        now = time.monotonic()
+        if now - self._looked >= self._cancel_period:
+            self._looked = now
+            for flight in self._flights:
+                if flight.reply.is_cancelled():
+                    flight.sequence.finished = True
+        self._deliver()
+
+    def _admit(self, request: Request, reply: Reply) -> None:
+        if request.id and any(flight.sequence.request.id == request.id for flight in self._flights):
+            return reply.fail(f"request ID {request.id!r} is already in flight: send another one")
+        try:
+            if self._pipeline is None:
+                self._pipeline = self._make_pipeline()
+            handle = self._pipeline.add(request)
+        except PipelineError as error:
+            return reply.fail(str(error))
+        self._flights.append(Flight(Sequence(request), handle, reply))
+
+    def _step(self) -> None:
+        if self._pipeline is None or not self._pipeline.is_busy():
+            return
+        self._pipeline.step()
+        is_idle = not self._pipeline.is_busy()
+        for flight in self._flights:
+            tokens = flight.handle.read()
+            flight.sequence.push(tokens.ids, tokens.log_probs)
+            # Nothing more will come: never wait for what the pipeline has ended by its own rules.
+            flight.sequence.finished |= is_idle and not flight.handle.was_given_up()
+        self._deliver()
+
+    def _deliver(self) -> None:
+        """Send what is new; let go of what is finished."""
+        staying = []
+        for flight in self._flights:
+            sequence = flight.sequence
+            if not sequence.finished and flight.handle.was_given_up():
+                flight.reply.fail(FULL)
+                continue
+            delta = sequence.take()
+            if delta is not None:
+                whole = sequence.request.streaming or self._exclude_input
+                flight.reply.send(sequence.request, delta, () if whole else sequence.request.prompt)
+            if sequence.finished:
+                flight.handle.drop()
+            else:
+                staying.append(flight)
+        self._flights = staying
+
+    def _recover(self, reason: str) -> None:
+        """A pipeline that failed once keeps its broken requests for ever: start over with a new one."""
+        self._log(f"{reason}; {len(self._flights)} requests in flight failed, starting a new pipeline")
+        for flight in self._flights:
+            flight.reply.fail(reason)
+        self._flights = []
+        self._pipeline = None

@@ -1,0 +1,145 @@
+"""OpenVINO GenAI's continuous batching behind four verbs: add, step, read, drop.
+
+What was measured with openvino-genai 2026.4.1 and holds here:
+
+- ``step`` makes at most one token per request and keeps Python's interpreter lock the whole time.
+- Every request has its own random generator: a seed gives the same text whatever else is in flight. Seeds
+  have 32 bits.
+- Log-probabilities are those of the model's own distribution, before penalties, temperature and cuts.
+- A cancelled handle is freed by the next step, whose handle then says IGNORED; so does a request for which
+  the KV cache is full.
+- The presence and frequency penalties are subtracted from positive logits but added to negative ones. That
+  is the pipeline's own doing. Where a model's likely tokens have positive logits, as Qwen's have, the
+  penalties do what they should.
+- The end token of a request is part of what is read.
+
+It must not know Triton, nor what the tensors of a request are called.
+"""
+
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import openvino_genai
+
+import openvino
+
+from .request import Request, Sampling
+from .settings import Settings
+
+BLOCK = 32
+"""Tokens per block of the KV cache on a CPU."""
+
+PROPERTIES = {
+    # The same tokens alone and in a batch, on every CPU: bfloat16 or 8 bit caches would round differently.
+    "INFERENCE_PRECISION_HINT": "f32",
+    "KV_CACHE_PRECISION": "f16",
+}
+
+
+class PipelineError(Exception):
+    """The pipeline could not be made or failed; the text is one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    ids: list[int]
+    log_probs: list[float]
+
+
+class Handle:
+    """One request inside the pipeline."""
+
+    def __init__(self, handle: Any) -> None:
+        self._handle = handle
+
+    def read(self) -> Tokens:
+        """What was made since the last call; never waits."""
+        tokens = Tokens([], [])
+        while self._handle.can_read():
+            for output in self._handle.read().values():
+                tokens.ids.extend(output.generated_ids)
+                tokens.log_probs.extend(output.generated_log_probs)
+        return tokens
+
+    def was_given_up(self) -> bool:
+        """The pipeline ended it without being asked: the KV cache is full."""
+        return self._handle.get_status() == openvino_genai.GenerationStatus.IGNORED
+
+    def drop(self) -> None:
+        """Give its place away; the next step does so."""
+        self._handle.cancel()
+
+
+class Pipeline:
+    def __init__(self, settings: Settings) -> None:
+        scheduler = openvino_genai.SchedulerConfig()
+        scheduler.enable_prefix_caching = settings.reuse_kv_cache
+        if settings.kv_cache_tokens:
+            scheduler.num_kv_blocks = -(-settings.kv_cache_tokens // BLOCK)
+        try:
+            self._pipeline = openvino_genai.ContinuousBatchingPipeline(
+                str(settings.model_path), scheduler, "CPU", PROPERTIES
+            )
+        except (RuntimeError, ValueError) as error:
+            raise PipelineError(f"{settings.model_path} cannot be loaded as a Qwen model: {_reason(error)}") from error
+        self._count = 0
+
+    def add(self, request: Request) -> Handle:
+        prompt = openvino.Tensor(np.array([request.prompt], dtype=np.int64))
+        self._count += 1
+        try:
+            handle = self._pipeline.add_request(self._count, prompt, generation_config(request))
+        except (RuntimeError, ValueError) as error:
+            raise PipelineError(f"the engine refused the request: {_reason(error)}") from error
+        return Handle(handle)
+
+    def step(self) -> None:
+        try:
+            self._pipeline.step()
+        except (RuntimeError, ValueError) as error:
+            raise PipelineError(f"the engine failed: {_reason(error)}") from error
+
+    def is_busy(self) -> bool:
+        return bool(self._pipeline.has_non_finished_requests())
+
+
+def generation_config(request: Request) -> Any:
+    config = openvino_genai.GenerationConfig()
+    config.max_new_tokens = request.max_tokens
+    if request.end_ids:
+        config.eos_token_id = min(request.end_ids)
+        config.stop_token_ids = set(request.end_ids)
+        config.min_new_tokens = request.min_tokens
+    else:
+        # Without ids of its own the pipeline would take those of the model file.
+        config.ignore_eos = True
+    config.logprobs = 1 if request.log_probs else 0
+    _sample(config, request.sampling)
+    return config
+
+
+def _sample(config: Any, sampling: Sampling) -> None:
+    config.repetition_penalty = sampling.repetition_penalty
+    config.presence_penalty = sampling.presence_penalty
+    config.frequency_penalty = sampling.frequency_penalty
+    config.do_sample = not sampling.greedy
+    if sampling.greedy:
+        return
+    config.temperature = sampling.temperature
+    config.top_p = sampling.top_p
+    if sampling.top_k:
+        config.top_k = sampling.top_k
+    config.rng_seed = secrets.randbits(32) if sampling.seed is None else fold(sampling.seed)
+
+
+def fold(seed: int) -> int:
+    """The contract's 64 bits into the generator's 32; small seeds stay what they are."""
+    return (seed & 0xFFFFFFFF) ^ (seed >> 32)
+
+
+def _reason(error: Exception) -> str:
+    """The last line that says something: OpenVINO puts where it happened first, and why at the end."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
