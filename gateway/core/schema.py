@@ -127,9 +127,10 @@ def parse_chat(body: bytes) -> ChatRequest:
 
 def _request_error(exc: ValidationError) -> RequestError:
     errors = exc.errors(include_url=False, include_context=False)
-    # Of the branches of a union, the one that got furthest is the one that was meant.
+    # Of the branches of a union, the one that got furthest is the one that was meant; a wrong type got nowhere.
     start = errors[0]["loc"][:-1]
-    error = max((e for e in errors if e["loc"][: len(start)] == start), key=lambda e: len(e["loc"]))
+    branches = [error for error in errors if error["loc"][: len(start)] == start]
+    error = max(branches, key=lambda e: (len(e["loc"]), not e["type"].endswith("_type")))
     if error["type"] == "json_invalid":
         return RequestError(f"The body is not valid JSON: {error['msg'].removeprefix('Invalid JSON: ')}.")
     if not error["loc"]:

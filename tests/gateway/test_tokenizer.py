@@ -1,0 +1,133 @@
+"""The tokenizer on real files: the tests' own small one, and Qwen's where it lies beside the project."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from transformers import AutoTokenizer
+
+from gateway.core.detokenize import Detokenizer
+from gateway.core.errors import RequestError, SettingsError
+from gateway.tokenizer import HuggingFaceTokenizer
+from tests.support.tokenizer import TokenizerFolder, write_tokenizer
+
+QWEN = Path(__file__).parents[3] / "shared" / "qwen" / "tokenizer"
+TEXTS = [
+    "hello world",
+    "如何保持正能量?😀",
+    "聪明的👨‍👩‍👧",
+    "<|im_start|>user\nx<|im_end|>",
+    "<think>\n2+2</think>",
+    "\r\n\t  ",
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> TokenizerFolder:
+    return write_tokenizer(tmp_path_factory.mktemp("tokenizer"))
+
+
+@pytest.fixture(scope="module")
+def tokenizer(folder: TokenizerFolder) -> HuggingFaceTokenizer:
+    return HuggingFaceTokenizer.load(str(folder.path))
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_ids_and_text_are_those_of_transformers(
+    tokenizer: HuggingFaceTokenizer, folder: TokenizerFolder, text: str
+) -> None:
+    reference: Any = AutoTokenizer.from_pretrained(str(folder.path))
+    ids = tokenizer.encode(text)
+    assert ids == reference.encode(text, add_special_tokens=False)
+    detokenizer = Detokenizer(tokenizer.table)
+    shown = "".join(detokenizer.push([id]) for id in ids) + detokenizer.flush()
+    assert shown == reference.decode(ids, skip_special_tokens=True)
+
+
+def test_control_tokens_are_no_text_and_tags_are(tokenizer: HuggingFaceTokenizer) -> None:
+    (end,) = tokenizer.encode("<|im_end|>")
+    (think,) = tokenizer.encode("<think>")
+    assert (tokenizer.table[end], tokenizer.table[think]) == (b"", b"<think>")
+    assert tokenizer.token(end) == "<|im_end|>"
+    assert tokenizer.end_ids[0] == end
+
+
+def test_the_template_ends_with_the_generation_prompt(tokenizer: HuggingFaceTokenizer) -> None:
+    prompt = tokenizer.render([{"role": "system", "content": "be brief"}, {"role": "user", "content": "你好"}])
+    assert "be brief" in prompt
+    assert prompt.endswith("<|im_start|>user\n你好<|im_end|>\n<|im_start|>assistant\n")
+
+
+def copied(folder: TokenizerFolder, to: Path, **changes: object) -> str:
+    shutil.copytree(folder.path, to, dirs_exist_ok=True)
+    path = to / "tokenizer_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text("utf-8")), **changes}), "utf-8")
+    for template in to.glob("*.jinja"):
+        template.unlink()
+    return str(to)
+
+
+def test_what_a_template_raises_is_the_client_s_error(folder: TokenizerFolder, tmp_path: Path) -> None:
+    source = copied(folder, tmp_path, chat_template="{{ raise_exception('no system here') }}")
+    with pytest.raises(RequestError, match="no system here") as caught:
+        HuggingFaceTokenizer.load(source).render([{"role": "user", "content": "x"}])
+    assert caught.value.param == "messages"
+
+
+def test_no_chat_template(folder: TokenizerFolder, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="no chat template"):
+        HuggingFaceTokenizer.load(copied(folder, tmp_path, chat_template=None))
+
+
+def test_a_missing_folder(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="There is no tokenizer folder"):
+        HuggingFaceTokenizer.load(str(tmp_path / "absent"))
+
+
+@pytest.mark.parametrize(
+    "content", [{}, {"tokenizer.json": "{", "tokenizer_config.json": "{}"}], ids=["empty", "damaged"]
+)
+def test_a_folder_that_is_no_tokenizer(tmp_path: Path, content: dict[str, str]) -> None:
+    for name, text in content.items():
+        (tmp_path / name).write_text(text)
+    with pytest.raises(SettingsError, match="cannot be read"):
+        HuggingFaceTokenizer.load(str(tmp_path))
+
+
+def test_code_beside_a_tokenizer_is_not_executed(folder: TokenizerFolder, tmp_path: Path) -> None:
+    source = copied(
+        folder, tmp_path, auto_map={"AutoTokenizer": ["tokenization_trap.Trap", None]}, tokenizer_class="Trap"
+    )
+    (tmp_path / "tokenization_trap.py").write_text(f"open({str(tmp_path / 'sprung')!r}, 'w')\nclass Trap: ...\n")
+    with contextlib.suppress(SettingsError):  # refusing is as good as reading it without its code
+        HuggingFaceTokenizer.load(source)
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_a_tokenizer_of_another_family(tmp_path: Path) -> None:
+    from tokenizers import Tokenizer, models
+
+    Tokenizer(models.WordLevel({"[UNK]": 0, "▁hello": 1}, unk_token="[UNK]")).save(str(tmp_path / "tokenizer.json"))
+    (tmp_path / "tokenizer_config.json").write_text(
+        json.dumps({"tokenizer_class": "PreTrainedTokenizerFast", "chat_template": "x"})
+    )
+    with pytest.raises(SettingsError, match="not a byte-level BPE"):
+        HuggingFaceTokenizer.load(str(tmp_path))
+
+
+@pytest.mark.skipif(not QWEN.is_dir(), reason="Qwen's tokenizer data is not beside the project (../shared/qwen)")
+def test_qwen_s_own_files(tmp_path: Path) -> None:
+    for name in ("vocab.json", "merges.txt"):
+        shutil.copy(QWEN / name, tmp_path / name)
+    config = json.loads((QWEN / "tokenizer_config.json").read_text("utf-8"))
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({**config, "chat_template": "x"}))
+    tokenizer = HuggingFaceTokenizer.load(str(tmp_path))
+    ids = [100007, 100662, 109157, 30, 141334, 23811, 1879]
+    assert tokenizer.encode("如何保持正能量?😀 hello world") == ids
+    assert b"".join(tokenizer.table[id] for id in ids).decode() == "如何保持正能量?😀 hello world"
+    assert tokenizer.end_ids == (151645, 151643)
