@@ -118,9 +118,7 @@ class EngineClient:
     """Sends requests to one Triton. Safe to share between threads."""
 
     def __init__(self, address: str, model: str = "tensorrt_llm") -> None:
-        self._channel = grpc.insecure_channel(
-            address, options=[("grpc.max_receive_message_length", 64 << 20)]
-        )
+        self._channel = grpc.insecure_channel(address, options=[("grpc.max_receive_message_length", 64 << 20)])
         self._stub = service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
         self._model = model
 

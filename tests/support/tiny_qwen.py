@@ -140,9 +140,7 @@ def main() -> None:
     parser.add_argument("--architecture", choices=("qwen2", "qwen3"), default="qwen2")
     options = parser.parse_args()
     tokenizer = write_tokenizer(options.folder / "tokenizer")
-    write_tiny_qwen(
-        options.folder / "tiny-qwen.gguf", tokenizer, TinyShape(architecture=options.architecture)
-    )
+    write_tiny_qwen(options.folder / "tiny-qwen.gguf", tokenizer, TinyShape(architecture=options.architecture))
 
 
 if __name__ == "__main__":

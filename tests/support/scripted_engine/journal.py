@@ -74,7 +74,5 @@ class Journal:
                 return record
             if time.monotonic() > deadline:
                 seen = [(each["tag"], each["event"]) for each in self.records()[-20:]]
-                raise AssertionError(
-                    f"the engine did not journal {what!r} within {timeout} s; last seen: {seen}"
-                )
+                raise AssertionError(f"the engine did not journal {what!r} within {timeout} s; last seen: {seen}")
             threading.Event().wait(0.005)  # a file has nothing to wait on

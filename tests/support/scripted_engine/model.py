@@ -133,9 +133,7 @@ class TritonPythonModel:
 
     def _stop(self, request_id: str, sender: Sender) -> None:
         if not request_id:
-            return sender.send(
-                None, final=True, error="Trying to stop a request but request ID is not provided"
-            )
+            return sender.send(None, final=True, error="Trying to stop a request but request ID is not provided")
         with self._lock:
             runs = [run for run in self._running.values() if run.request.id == request_id]
         for run in runs:

@@ -1,0 +1,77 @@
+"""Fixtures that cost seconds: each is made once per test session.
+
+A Triton is started when the first test asks for it, and ended after the last.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.engine_client import EngineClient
+from tests.support.scripted_engine.journal import Journal
+from tests.support.tiny_qwen import write_tiny_qwen
+from tests.support.tokenizer import TokenizerFolder, write_tokenizer
+from tests.support.triton import Ports, ScriptedTriton, Triton, build_repository, require, running, script_engine
+
+
+@pytest.fixture(scope="session")
+def session_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("session")
+
+
+@pytest.fixture(scope="session")
+def tokenizer(session_dir: Path) -> TokenizerFolder:
+    """A small Qwen tokenizer: where it lies, its size and its end ids."""
+    return write_tokenizer(session_dir / "tokenizer")
+
+
+@pytest.fixture(scope="session")
+def tokenizer_dir(tokenizer: TokenizerFolder) -> Path:
+    return tokenizer.path
+
+
+@pytest.fixture(scope="session")
+def tiny_qwen_gguf(session_dir: Path, tokenizer: TokenizerFolder) -> Path:
+    """A tiny Qwen2 with random weights that speaks that tokenizer's ids."""
+    return write_tiny_qwen(session_dir / "tiny-qwen.gguf", tokenizer)
+
+
+@pytest.fixture(scope="session")
+def scripted_triton(session_dir: Path, tokenizer: TokenizerFolder, tiny_qwen_gguf: Path) -> Iterator[ScriptedTriton]:
+    """All five models, the engine among them doing what the prompts say."""
+    require("pytriton")
+    ports = Ports.free()
+    journal = session_dir / "journal.jsonl"
+    repository = build_repository(session_dir / "scripted", tokenizer.path, tiny_qwen_gguf, ports)
+    script_engine(repository, tokenizer.path, journal)
+    log = session_dir / "scripted.log"
+    with running(repository, ports, log) as process:
+        yield ScriptedTriton(ports, repository, log, process, tokenizer, Journal(journal))
+
+
+@pytest.fixture(scope="session")
+def openvino_triton(session_dir: Path, tokenizer: TokenizerFolder, tiny_qwen_gguf: Path) -> Iterator[Triton]:
+    """All five models, the engine among them the CPU engine with the tiny Qwen."""
+    require("pytriton", "openvino_genai")
+    ports = Ports.free()
+    repository = build_repository(session_dir / "openvino", tokenizer.path, tiny_qwen_gguf, ports)
+    log = session_dir / "openvino.log"
+    with running(repository, ports, log) as process:
+        yield Triton(ports, repository, log, process)
+
+
+@pytest.fixture(scope="session")
+def scripted_engine(scripted_triton: ScriptedTriton) -> Iterator[EngineClient]:
+    """A client of the scripted engine itself, past the gateway."""
+    client = EngineClient(scripted_triton.grpc)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def engine(openvino_triton: Triton) -> Iterator[EngineClient]:
+    """A client of the CPU engine itself, past the gateway."""
+    client = EngineClient(openvino_triton.grpc)
+    yield client
+    client.close()

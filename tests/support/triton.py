@@ -1,0 +1,144 @@
+"""Real tritonservers for tests: built by the builder's command line, started by its launcher, on free ports.
+
+The scripted Triton is a repository of the builder in which the engine's files are those of ``scripted_engine``;
+everything around the engine (preprocessing, postprocessing, ensemble, BLS, configuration) is what users get.
+
+It knows the two commands and where the engine lies in a repository. It must not know what tests do with the server.
+"""
+
+import contextlib
+import importlib.util
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+import pytest
+from google.protobuf import text_format
+from tritonclient.grpc import model_config_pb2, service_pb2, service_pb2_grpc
+
+from tests.support.scripted_engine.journal import Journal
+from tests.support.tokenizer import TokenizerFolder
+
+BUILDER = Path(sys.executable).with_name("model-repo-builder")
+SCRIPTED_ENGINE = Path(__file__).with_name("scripted_engine")
+START_TIMEOUT = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    grpc: int
+    http: int
+    metrics: int
+
+    @classmethod
+    def free(cls) -> "Ports":
+        with contextlib.ExitStack() as stack:
+            sockets = [stack.enter_context(socket.socket()) for _ in range(3)]
+            for each in sockets:
+                each.bind(("127.0.0.1", 0))
+            return cls(*(each.getsockname()[1] for each in sockets))
+
+
+@dataclass(frozen=True, slots=True)
+class Triton:
+    """A tritonserver that is ready."""
+
+    ports: Ports
+    repository: Path
+    log: Path
+    process: "subprocess.Popen[bytes]"
+
+    @property
+    def grpc(self) -> str:
+        return f"127.0.0.1:{self.ports.grpc}"
+
+    @property
+    def http(self) -> str:
+        return f"http://127.0.0.1:{self.ports.http}"
+
+    @property
+    def metrics(self) -> str:
+        return f"http://127.0.0.1:{self.ports.metrics}/metrics"
+
+    @property
+    def gateway_toml(self) -> Path:
+        return self.repository / "gateway.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptedTriton(Triton):
+    """A tritonserver whose engine does what the prompts say."""
+
+    tokenizer: TokenizerFolder
+    journal: Journal
+
+
+def require(*modules: str) -> None:
+    """Skip where an optional package is not installed; in CI that is a failure."""
+    for module in modules:
+        if importlib.util.find_spec(module) is None:
+            reason = f"{module} is not installed: pip install 'qwen-triton-gateway[cpu,dev]'"
+            pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+
+
+def build_repository(folder: Path, tokenizer: Path, model: Path, ports: Ports, *flags: str) -> Path:
+    """The repository of the CPU engine, as ``model-repo-builder repo`` writes it."""
+    command = [str(BUILDER), "repo", str(folder), "--engine", "openvino"]
+    command += ["--tokenizer", str(tokenizer), "--model", str(model)]
+    command += ["--triton-address", f"127.0.0.1:{ports.grpc}", *flags]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
+    return folder
+
+
+def script_engine(repository: Path, tokenizer: Path, journal: Path) -> None:
+    """Put the scripted engine in the engine's place; names, types and decoupling stay the builder's."""
+    model = repository / "tensorrt_llm"
+    config = text_format.Parse((model / "config.pbtxt").read_text(encoding="utf-8"), model_config_pb2.ModelConfig())
+    config.parameters["scripted_tokenizer"].string_value = str(tokenizer / "tokenizer.json")
+    config.parameters["scripted_journal"].string_value = str(journal)
+    (model / "config.pbtxt").write_text(text_format.MessageToString(config, as_utf8=True), encoding="utf-8")
+    shutil.rmtree(model / "1")
+    shutil.copytree(SCRIPTED_ENGINE, model / "1", ignore=shutil.ignore_patterns("__pycache__"))
+
+
+@contextlib.contextmanager
+def running(repository: Path, ports: Ports, log: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """tritonserver on the repository, from its readiness to its end."""
+    command = [str(BUILDER), "launch", str(repository), "--verbose"]
+    command += ["--grpc-port", str(ports.grpc), "--http-port", str(ports.http), "--metrics-port", str(ports.metrics)]
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        _wait_until_ready(process, ports, log)
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_until_ready(process: "subprocess.Popen[bytes]", ports: Ports, log: Path) -> None:
+    deadline = time.monotonic() + START_TIMEOUT
+    with grpc.insecure_channel(f"127.0.0.1:{ports.grpc}") as channel:
+        stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
+        while True:
+            with contextlib.suppress(grpc.RpcError):
+                if stub.ServerReady(service_pb2.ServerReadyRequest(), timeout=5).ready:
+                    return
+            tail = log.read_text(encoding="utf-8", errors="replace")[-4000:]
+            assert process.poll() is None, f"tritonserver ended with {process.returncode}:\n{tail}"
+            assert time.monotonic() < deadline, f"tritonserver is not ready after {START_TIMEOUT} s:\n{tail}"
+            threading.Event().wait(0.05)  # readiness has nothing to wait on
