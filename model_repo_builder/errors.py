@@ -1,11 +1,11 @@
 """The builder's exceptions: one tree, caught once in ``cli``.
 
-    BuilderError                    the base: its text is one sentence that tells the user what to do
-    ├── SettingsError               a value or a combination of values that cannot work
-    ├── ContractError               no contract data for what was asked
-    ├── CheckpointError             a tokenizer folder or model file that is missing or damaged
-    ├── RepositoryError             the repository folder: in the way, unreadable, not a repository
-    └── LaunchError                 tritonserver: not found, not startable, failed
+BuilderError                    the base: its text is one sentence that tells the user what to do
+├── SettingsError               a value or a combination of values that cannot work
+├── ContractError               no contract data for what was asked
+├── CheckpointError             a tokenizer folder or model file that is missing or damaged
+├── RepositoryError             the repository folder: in the way, unreadable, not a repository
+└── LaunchError                 tritonserver: not found, not startable, failed
 """
 
 
@@ -30,4 +30,8 @@ class RepositoryError(BuilderError):
 
 
 class LaunchError(BuilderError):
-    """tritonserver is missing, cannot start, or stopped by itself."""
+    """tritonserver is missing, cannot start, or stopped by itself. ``log`` is what it wrote, if it came to that."""
+
+    def __init__(self, sentence: str, log: str = "") -> None:
+        super().__init__(sentence)
+        self.log = log

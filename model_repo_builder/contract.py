@@ -1,0 +1,201 @@
+"""What a release of the Triton models declares, as values.
+
+Knows how to read ``contracts/*.json`` and our own additions in ``contracts/extensions.json``. Must not know any release by
+name: another release is another file. Knows nothing of protobuf (``render``) and nothing of the values of settings
+(``settings``): a value that a deployment chooses is a ``Setting``, a name to be looked up.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from importlib import resources
+from types import MappingProxyType
+from typing import Any
+
+from model_repo_builder.errors import ContractError
+
+ENGINE_MODEL = "tensorrt_llm"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A place that the deployment fills: the name of the setting that goes there."""
+
+    name: str
+
+
+Value = str | int | bool | Setting
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    name: str
+    type: str
+    dims: tuple[int, ...]
+    reshape: tuple[int, ...] | None = None
+    optional: bool = False
+    ragged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Instances:
+    count: Value
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class DynamicBatching:
+    preferred_batch_size: tuple[Value, ...]
+    max_queue_delay_microseconds: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One model of an ensemble, and which ensemble tensors its own tensors are."""
+
+    model: str
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    name: str
+    max_batch_size: Value
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    platform: str = ""
+    backend: Value = ""
+    decoupled: Value | None = None
+    dynamic_batching: DynamicBatching | None = None
+    instances: Instances | None = None
+    parameters: Mapping[str, Value] = field(default_factory=dict)
+    steps: tuple[Step, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    release: str
+    models: tuple[Model, ...]
+
+    def model(self, name: str) -> Model:
+        for model in self.models:
+            if model.name == name:
+                return model
+        raise ContractError(f"contract {self.release} has no model {name!r}")
+
+    def engine_inputs(self, caller: str) -> dict[str, str]:
+        """Which engine input each input of ``caller`` is, by name: as the ensemble wires it, else the same name."""
+        engine = {tensor.name for tensor in self.model(ENGINE_MODEL).inputs}
+        wiring = {
+            outer: inner
+            for step in self.model("ensemble").steps
+            if step.model == ENGINE_MODEL
+            for inner, outer in step.inputs.items()
+        }
+        names = [tensor.name for tensor in self.model(caller).inputs]
+        return {
+            name: wiring.get(name, name) for name in names if name in wiring or name in engine - set(wiring.values())
+        }
+
+
+def releases() -> tuple[str, ...]:
+    """The releases there is data for."""
+    names = (entry.name for entry in resources.files("model_repo_builder.contracts").iterdir())
+    return tuple(sorted(name[: -len(".json")] for name in names if name.startswith("v") and name.endswith(".json")))
+
+
+def load(release: str) -> Contract:
+    """The models as that release declares them, nothing of ours added."""
+    if release not in releases():
+        raise ContractError(f"there is no contract {release!r}: choose one of {', '.join(releases())}")
+    data = _read(f"{release}.json")
+    return Contract(data["release"], tuple(_model(model) for model in data["models"]))
+
+
+def extend(contract: Contract, engine: str) -> Contract:
+    """The contract with our additions: more outputs, parameters of our Python models, the engine behind it."""
+    data = _read("extensions.json")
+    if engine not in data["engines"]:
+        raise ContractError(f"there is no engine {engine!r}: choose one of {', '.join(sorted(data['engines']))}")
+    own = data["engines"][engine]
+    models = []
+    for model in contract.models:
+        outputs = tuple(_tensor(tensor) for tensor in data["outputs"].get(model.name, ()))
+        parameters = _values(data["parameters"].get(model.name, {}))
+        changed = replace(
+            model,
+            outputs=model.outputs + outputs,
+            steps=tuple(_renamed(step, data["ensemble_tensors"]) for step in model.steps),
+            parameters=MappingProxyType({**model.parameters, **parameters}),
+        )
+        if model.name == ENGINE_MODEL:
+            changed = replace(
+                changed,
+                backend=own["backend"],
+                dynamic_batching=model.dynamic_batching if own["dynamic_batching"] else None,
+                parameters=MappingProxyType({**changed.parameters, **_values(own["parameters"])}),
+            )
+        models.append(changed)
+    return replace(contract, models=tuple(models))
+
+
+def _read(name: str) -> Any:
+    return json.loads(resources.files("model_repo_builder.contracts").joinpath(name).read_text("utf-8"))
+
+
+def _value(raw: Any) -> Value:
+    if isinstance(raw, dict):
+        return Setting(raw["setting"])
+    if isinstance(raw, str | int):
+        return raw
+    raise ContractError(f"contract data holds {raw!r} where a value or a setting belongs")
+
+
+def _values(raw: Mapping[str, Any]) -> Mapping[str, Value]:
+    return MappingProxyType({name: _value(value) for name, value in raw.items()})
+
+
+def _tensor(raw: Mapping[str, Any]) -> Tensor:
+    reshape = raw.get("reshape")
+    return Tensor(
+        name=raw["name"],
+        type=raw["type"],
+        dims=tuple(raw["dims"]),
+        reshape=None if reshape is None else tuple(reshape),
+        optional=raw.get("optional", False),
+        ragged=raw.get("ragged", False),
+    )
+
+
+def _model(raw: Mapping[str, Any]) -> Model:
+    batching, instances = raw.get("dynamic_batching"), raw.get("instances")
+    return Model(
+        name=raw["name"],
+        platform=raw.get("platform", ""),
+        backend=_value(raw.get("backend", "")),
+        max_batch_size=_value(raw["max_batch_size"]),
+        decoupled=None if "decoupled" not in raw else _value(raw["decoupled"]),
+        dynamic_batching=None
+        if batching is None
+        else DynamicBatching(
+            tuple(_value(size) for size in batching["preferred_batch_size"]),
+            _value(batching["max_queue_delay_microseconds"]),
+        ),
+        instances=None if instances is None else Instances(_value(instances["count"]), instances["kind"]),
+        inputs=tuple(_tensor(tensor) for tensor in raw["inputs"]),
+        outputs=tuple(_tensor(tensor) for tensor in raw["outputs"]),
+        parameters=_values(raw.get("parameters", {})),
+        steps=tuple(Step(step["model"], step["inputs"], step["outputs"]) for step in raw.get("steps", ())),
+    )
+
+
+def _renamed(step: Step, names: Mapping[str, str]) -> Step:
+    """An ensemble can only hand out a tensor under the name that the tensor has inside it."""
+    return replace(
+        step,
+        inputs={own: names.get(outer, outer) for own, outer in step.inputs.items()},
+        outputs={own: names.get(outer, outer) for own, outer in step.outputs.items()},
+    )

@@ -1,0 +1,87 @@
+"""Runs one server and never outlives its starter: ``python -m model_repo_builder.guard FD SHM_PREFIX FOLDER -- COMMAND``.
+
+A small process between the launcher and tritonserver. FD is the read end of a pipe that the launcher holds: when it closes,
+for whatever reason, even SIGKILL, the server and all its helper processes are killed. However the run ends, the guard removes the
+shared memory with the prefix and the private folder. It passes SIGTERM on once; a second one kills. Standard library only.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import FrameType
+
+SHARED_MEMORY = Path("/dev/shm")
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+
+
+def main(arguments: list[str]) -> int:
+    pipe, prefix, folder = int(arguments[0]), arguments[1], Path(arguments[2])
+    command = arguments[arguments.index("--") + 1 :]
+    wake, woken = os.pipe()
+    os.set_blocking(woken, False)
+    signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
+        signal.signal(number, _noted)
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # the server's helpers become ours when it dies
+
+    def tied() -> None:
+        os.setpgid(0, 0)  # of its own group, so that one call ends it together with its helpers
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+    try:
+        # There is one thread here, so running Python between fork and exec is safe.
+        server = subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=tied)
+    except OSError as error:
+        print(f"error: {command[0]} cannot be started: {error.strerror}", file=sys.stderr, flush=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        return 127
+    try:
+        return _watch(server, pipe, wake)
+    finally:
+        _kill(server.pid)
+        server.wait()
+        for leftover in SHARED_MEMORY.glob(f"{prefix}*"):
+            leftover.unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _watch(server: subprocess.Popen[bytes], pipe: int, wake: int) -> int:
+    asked = False
+    while True:
+        readable, _, _ = select.select([pipe, wake], [], [])
+        if wake in readable:
+            for number in os.read(wake, 64):
+                if number in (signal.SIGTERM, signal.SIGINT):
+                    if asked:
+                        _kill(server.pid)
+                    else:
+                        server.send_signal(signal.SIGTERM)
+                    asked = True
+        code = server.poll()
+        if code is not None:
+            return code if code >= 0 else 128 - code
+        if pipe in readable:
+            return 128 + signal.SIGKILL  # the launcher is gone
+
+
+def _kill(group: int) -> None:
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def _noted(number: int, frame: FrameType | None) -> None:
+    """The wake-up pipe carries the number; a handler has to exist for that."""
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,273 @@
+"""One running tritonserver: started, watched until it is ready, stopped, and nothing of it left behind.
+
+    with TritonServer.start(repository, ports=Ports.free()) as server:
+        server.wait_ready(60)
+
+Knows processes, ports and Triton's readiness endpoint. Must not know models: what the log says of them is for showing only.
+A guard process (``guard``) stands between, so that the server ends even if this process is killed.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass, fields
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+from model_repo_builder.errors import LaunchError
+from model_repo_builder.triton_log import Loading, loading, reason
+from model_repo_builder.tritonserver import find_tritonserver, surroundings
+
+_POLL_SECONDS = 0.1
+_EXIT_TIMEOUT_SECONDS = 10
+_ANY_ADDRESS = ("0.0.0.0", "::", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    grpc: int = 8001
+    http: int = 8000
+    metrics: int = 8002
+
+    def __post_init__(self) -> None:
+        numbers = [getattr(self, spec.name) for spec in fields(self)]
+        for spec, number in zip(fields(self), numbers, strict=True):
+            if not 1 <= number <= 65535:
+                raise LaunchError(f"{spec.name} port {number} is no port: give a number from 1 to 65535")
+        if len(set(numbers)) < len(numbers):
+            raise LaunchError("the grpc, http and metrics ports must be three different ones")
+
+    @classmethod
+    def free(cls, host: str = "127.0.0.1") -> Ports:
+        """Three that nobody listens on at the moment."""
+        with ExitStack() as stack:
+            sockets = [stack.enter_context(socket.create_server((host, 0))) for _ in fields(cls)]
+            return cls(*(sock.getsockname()[1] for sock in sockets))
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    elapsed: float
+    models: Loading
+
+
+class TritonServer:
+    """A started server. Leaving the ``with`` block stops it."""
+
+    def __init__(
+        self, process: subprocess.Popen[bytes], lifeline: int, log: IO[bytes], host: str, ports: Ports
+    ) -> None:
+        self._process = process
+        self._lifeline = lifeline
+        self._log = log
+        self.host = host
+        self.ports = ports
+
+    @classmethod
+    def start(
+        cls,
+        repository: Path,
+        *,
+        ports: Ports | None = None,
+        host: str = "127.0.0.1",
+        tritonserver: Path | None = None,
+        log_file: Path | None = None,
+        arguments: Iterable[str] = (),
+    ) -> TritonServer:
+        """Returns as soon as the process runs; the models are still loading then."""
+        ports = ports or Ports()
+        check_repository(repository)
+        installation = find_tritonserver(tritonserver, os.environ)
+        check_ports(host, ports)
+        prefix = f"qtg-{secrets.token_hex(6)}-"
+        log = _open_log(log_file)
+        folder = Path(tempfile.mkdtemp(prefix=prefix))
+        try:
+            around = surroundings(installation, folder, os.environ)
+            command = [
+                str(installation.binary),
+                *("--model-repository", str(repository.resolve())),
+                *(item for name in ("grpc", "http", "metrics") for item in (f"--{name}-address", host)),
+                *(
+                    item
+                    for name in ("grpc", "http", "metrics")
+                    for item in (f"--{name}-port", str(getattr(ports, name)))
+                ),
+                *("--backend-config", f"python,shm-region-prefix-name={prefix}"),
+                *("--exit-timeout-secs", str(_EXIT_TIMEOUT_SECONDS)),
+                "--disable-auto-complete-config",
+                *around.arguments,
+                *arguments,
+            ]
+            process, lifeline = _guarded(command, prefix, folder, {**os.environ, **around.environment}, log)
+        except BaseException:
+            log.close()
+            for leftover in sorted(folder.rglob("*"), reverse=True):
+                leftover.rmdir() if leftover.is_dir() and not leftover.is_symlink() else leftover.unlink()
+            folder.rmdir()
+            raise
+        return cls(process, lifeline, log, host, ports)
+
+    def wait_ready(self, timeout: float, progress: Callable[[Progress], None] | None = None) -> None:
+        """Returns when every model can be called. Otherwise a LaunchError with the reason out of the log."""
+        start = time.monotonic()
+        while not self._ready():
+            elapsed = time.monotonic() - start
+            if progress is not None:
+                progress(Progress(elapsed, loading(self.log_text())))
+            code = self.wait_for(_POLL_SECONDS)
+            if code is not None:
+                log = self.log_text()
+                why = reason(log) or f"it ended with exit code {code} and named no reason"
+                raise LaunchError(f"tritonserver did not start: {why}", log)
+            if elapsed > timeout:
+                log = self.log_text()
+                waiting = ", ".join(loading(log).waiting) or "nothing that the log names"
+                raise LaunchError(f"tritonserver was not ready after {timeout:.0f} s; still loading: {waiting}", log)
+
+    def log_text(self) -> str:
+        """All that the server wrote so far."""
+        size = os.fstat(self._log.fileno()).st_size
+        return os.pread(self._log.fileno(), size, 0).decode("utf-8", "replace")
+
+    @property
+    def grpc_address(self) -> str:
+        return f"{_reachable(self.host)}:{self.ports.grpc}"
+
+    @property
+    def http_address(self) -> str:
+        return f"{_reachable(self.host)}:{self.ports.http}"
+
+    @property
+    def metrics_address(self) -> str:
+        return f"{_reachable(self.host)}:{self.ports.metrics}"
+
+    def poll(self) -> int | None:
+        """The exit code, or None while it runs."""
+        return self._process.poll()
+
+    def wait(self) -> int:
+        """Blocks until the server ends; its exit code."""
+        return self._process.wait()
+
+    def wait_for(self, seconds: float) -> int | None:
+        """The exit code if the server ends within that time, or None."""
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def terminate(self) -> None:
+        """Asks it to end: running requests may finish. Asked a second time it is killed."""
+        self._process.send_signal(signal.SIGTERM)
+
+    def stop(self) -> int:
+        """Ends it, by force where asking does not help, and returns when nothing of it is left. Its exit code."""
+        if self.wait_for(0) is None:
+            self.terminate()
+            if self.wait_for(_EXIT_TIMEOUT_SECONDS + 5) is None:
+                self.terminate()
+        code = self._process.wait()
+        if self._lifeline >= 0:
+            os.close(self._lifeline)
+            self._lifeline = -1
+        return code
+
+    def __enter__(self) -> TritonServer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+        self._log.close()
+
+    def _ready(self) -> bool:
+        connection = http.client.HTTPConnection(_reachable(self.host), self.ports.http, timeout=2)
+        try:
+            connection.request("GET", "/v2/health/ready")
+            return connection.getresponse().status == 200 and self.poll() is None
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+
+def check_repository(repository: Path) -> None:
+    if not repository.is_dir():
+        raise LaunchError(f"{repository} does not exist: build it with `model-repo-builder repo {repository} ...`")
+    if not any(repository.glob("*/config.pbtxt")):
+        raise LaunchError(f"{repository} is no model repository: no folder in it has a config.pbtxt")
+
+
+def check_ports(host: str, ports: Ports) -> None:
+    """Triton would say so too, but only after every model is loaded."""
+    for spec in fields(ports):
+        port = getattr(ports, spec.name)
+        try:
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            socket.create_server((host, port), family=family).close()
+        except OSError as error:
+            raise LaunchError(
+                f"{spec.name} port {port} on {host} cannot be used ({error.strerror}): "
+                f"stop what uses it, or choose another with --{spec.name}-port"
+            ) from error
+
+
+def _guarded(
+    command: list[str], prefix: str, folder: Path, environment: dict[str, str], log: IO[bytes]
+) -> tuple[subprocess.Popen[bytes], int]:
+    """The guard as a process, and the end of the pipe that keeps it going."""
+    environment.setdefault("HF_HUB_OFFLINE", "1")  # a model that is served is on this machine
+    environment.setdefault("TOKENIZERS_PARALLELISM", "false")
+    guarded, lifeline = os.pipe()
+    try:
+        process = subprocess.Popen(
+            [
+                sys.executable,
+                "-I",
+                str(Path(__file__).with_name("guard.py")),
+                str(guarded),
+                prefix,
+                str(folder),
+                "--",
+                *command,
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            pass_fds=(guarded,),
+            start_new_session=True,  # Ctrl-C in a terminal reaches this process alone, which then passes it on once
+        )
+    except BaseException:
+        os.close(lifeline)
+        raise
+    finally:
+        os.close(guarded)
+    return process, lifeline
+
+
+def _open_log(path: Path | None) -> IO[bytes]:
+    if path is None:
+        return tempfile.TemporaryFile()  # has no name, so nothing has to remove it
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("w+b")
+    except OSError as error:
+        raise LaunchError(f"log file {path} cannot be written: {error.strerror}") from error
+
+
+def _reachable(host: str) -> str:
+    return "127.0.0.1" if host in _ANY_ADDRESS else host

@@ -1,0 +1,195 @@
+"""A model repository: first the plan (paths and contents), then writing it.
+
+``plan`` is pure but for reading the checkpoint's facts; ``write`` makes the folder appear whole or not at all. The Python models
+are files of this package, copied beside the configuration that the contract declares; they never import this package.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path, PurePosixPath
+from types import MappingProxyType
+
+from model_repo_builder.checkpoint import (
+    ModelFacts,
+    longest_sequence,
+    read_engine,
+    read_model,
+    read_tokenizer,
+)
+from model_repo_builder.contract import ENGINE_MODEL, Contract, extend, load
+from model_repo_builder.errors import RepositoryError, SettingsError
+from model_repo_builder.gateway_toml import FILE_NAME, GatewayModel, gateway_toml
+from model_repo_builder.render import pbtxt
+from model_repo_builder.settings import RepoSettings
+
+BLS_MODEL = "tensorrt_llm_bls"
+_SOURCES = Path(__file__).parent / "triton_models"
+_TEXT = ("model_settings", "tokenizer_folder", "utf8_stream")
+# Which of the shared modules lie beside each of our own Python models.
+_PARTS = MappingProxyType(
+    {
+        "preprocessing": (*_TEXT, "prompt_tensors"),
+        "postprocessing": (*_TEXT, "leftovers", "engine_stop"),
+        BLS_MODEL: (*_TEXT, "prompt_tensors", "answers", "cancel_watch", "engine_call", "engine_stop"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Every file of the repository, by its path in it."""
+
+    files: Mapping[PurePosixPath, bytes]
+    gateway: GatewayModel
+
+
+def plan(settings: RepoSettings) -> Plan:
+    tokenizer = read_tokenizer(settings.tokenizer_dir)
+    facts = _model_facts(settings)
+    _check_engine(settings, facts)
+    contract = extend(load(settings.contract), settings.engine)
+    gateway = GatewayModel(
+        name=settings.model_name,
+        triton=settings.triton_address,
+        tokenizer=settings.tokenizer_dir.resolve(),
+        max_model_len=longest_sequence(facts, tokenizer, settings.max_seq_len),
+        eos_token_ids=tuple(dict.fromkeys((*tokenizer.end_ids, *facts.end_ids))),
+        vocab_size=settings.vocab_size or facts.vocab_size or tokenizer.size,
+        direct=ENGINE_MODEL,
+        bls=BLS_MODEL,
+    )
+    values = setting_values(settings, facts, gateway)
+    files: dict[PurePosixPath, bytes] = {}
+    for model in contract.models:
+        folder = PurePosixPath(model.name)
+        files[folder / "config.pbtxt"] = pbtxt(model, values).encode()
+        files.update({folder / "1" / name: data for name, data in _version(model.name, settings, contract).items()})
+    files[PurePosixPath(FILE_NAME)] = gateway_toml(gateway).encode()
+    return Plan(MappingProxyType(files), gateway)
+
+
+def write(repository: Plan, output: Path) -> None:
+    """Writes into a sibling folder, then renames: nothing half-written is ever at ``output``."""
+    output = output.absolute()
+    if output.is_symlink() or (output.exists() and not output.is_dir()):
+        raise RepositoryError(f"{output} is in the way: it is no folder; name a folder that does not exist yet")
+    if output.is_dir() and any(output.iterdir()):
+        raise RepositoryError(f"{output} is not empty and is left untouched: name a new folder, or empty this one")
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
+    except OSError as error:
+        raise RepositoryError(f"{output} cannot be written: {error.strerror}: choose another folder") from error
+    try:
+        for path, data in repository.files.items():
+            target = partial / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+        partial.chmod(0o777 & ~_umask())
+        partial.rename(output)  # replaces an empty folder, refuses any other
+    except OSError as error:
+        raise RepositoryError(f"{output} cannot be written: {error.strerror}: nothing was left there") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def setting_values(
+    settings: RepoSettings, facts: ModelFacts, gateway: GatewayModel
+) -> Mapping[str, str | int | float | bool | None]:
+    """The settings under the names that contracts use, with what the checkpoint adds."""
+    values: dict[str, str | int | float | bool | None] = {}
+    for spec in fields(settings):
+        value = getattr(settings, spec.name)
+        values[spec.name] = str(value.resolve()) if isinstance(value, Path) else value
+    # What the contract names but no deployment of ours sets: left out, the engine's own default holds.
+    values.update(dict.fromkeys(_UNSET))
+    values.update(
+        bls_instance_count=settings.bls_instances,
+        enable_chunked_context=_chunked_context(settings, facts),
+        max_seq_len=gateway.max_model_len,
+        vocab_size=gateway.vocab_size,
+        eos_token_ids=",".join(map(str, gateway.eos_token_ids)),
+    )
+    return MappingProxyType(values)
+
+
+_UNSET = (
+    "gpu_weights_percent",
+    "iter_stats_max_iterations",
+    "kv_cache_onboard_blocks",
+    "lora_cache_gpu_memory_fraction",
+    "lora_cache_host_memory_bytes",
+    "lora_cache_max_adapter_size",
+    "lora_cache_optimal_adapter_size",
+    "medusa_choices",
+    "request_stats_max_iterations",
+    "stats_check_period_ms",
+    "tensorrt_llm_draft_model_name",
+)
+
+
+def _model_facts(settings: RepoSettings) -> ModelFacts:
+    if settings.engine == "trtllm":
+        assert settings.engine_dir is not None  # checked by RepoSettings
+        return read_engine(settings.engine_dir)
+    assert settings.model_path is not None
+    return read_model(settings.model_path)
+
+
+def _check_engine(settings: RepoSettings, facts: ModelFacts) -> None:
+    """What an engine was built for cannot be changed when it is served."""
+    for name, asked, built in (
+        ("triton_max_batch_size", settings.triton_max_batch_size, facts.max_batch_size),
+        ("max_beam_width", settings.max_beam_width, facts.max_beam_width),
+    ):
+        if built is not None and asked > built:
+            raise SettingsError(f"{name} is {asked}, but the engine in {facts.path} was built for at most {built}")
+    for name in ("enable_kv_cache_reuse", "enable_chunked_context"):
+        if getattr(settings, name) and facts.paged_context is False:
+            raise SettingsError(
+                f"{name} needs an engine built with --use_paged_context_fmha enable, and {facts.path} was not: "
+                f"build it again, or leave {name} off"
+            )
+
+
+def _chunked_context(settings: RepoSettings, facts: ModelFacts) -> bool:
+    if settings.enable_chunked_context is not None:
+        return settings.enable_chunked_context
+    return facts.paged_context is not False
+
+
+def _version(model: str, settings: RepoSettings, contract: Contract) -> dict[str, bytes]:
+    """The files of version 1 of a model. Triton wants the folder even where there is nothing to put in."""
+    if model in _PARTS:
+        files = {**_sources(_SOURCES / model), **_sources(_SOURCES / "shared", _PARTS[model])}
+        if model == BLS_MODEL:
+            files["wiring.json"] = (json.dumps({"inputs": contract.engine_inputs(model)}, indent=1) + "\n").encode()
+        return files
+    if model == ENGINE_MODEL and settings.engine == "openvino":
+        return _sources(_SOURCES / "openvino")
+    return {".keep": b""}
+
+
+def _sources(folder: Path, modules: Iterable[str] | None = None) -> dict[str, bytes]:
+    """The Python files of a folder: what a model needs lies beside its model.py, for its imports to be found."""
+    if modules is None:
+        modules = sorted(file.stem for file in folder.glob("*.py") if file.name != "__init__.py")
+    try:
+        files = {f"{module}.py": (folder / f"{module}.py").read_bytes() for module in modules}
+    except OSError as error:
+        raise RepositoryError(f"{error.filename} is missing: install qwen-triton-gateway again") from error
+    if not files:
+        raise RepositoryError(f"the builder's own files in {folder} are missing: install qwen-triton-gateway again")
+    return files
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,140 @@
+"""tensorrt_llm_bls: text in, text out, around calls of the engine model that this model makes itself.
+
+Tokenizing and detokenizing happen in this process, with the same modules that preprocessing and postprocessing use: two more
+models per token would cost more than the engine, and only a decoder that stays with its stream never splits a character. A
+thread per request, so an instance serves many at once; ``execute`` returns at once where answers may come later.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import triton_python_backend_utils as pb_utils
+
+from .answers import Answers, joined
+from .cancel_watch import CancelWatch
+from .engine_call import EngineCall, EngineError
+from .model_settings import ModelSettings
+from .prompt_tensors import PromptTensors
+from .tokenizer_folder import load_tokenizer
+
+_MOST_AT_ONCE = 1024
+_ALWAYS = ("output_ids", "sequence_length")
+_ON_REQUEST = ("cum_log_probs", "output_log_probs", "context_logits", "generation_logits")
+_DRAFT = ("num_draft_tokens", "use_draft_logits")
+_FINAL = pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL
+
+
+class TritonPythonModel:
+    def initialize(self, args: dict[str, str]) -> None:
+        config = json.loads(args["model_config"])
+        settings = ModelSettings(config)
+        self._decoupled = pb_utils.using_decoupled_model_transaction_policy(config)
+        self._engine = settings.text("tensorrt_llm_model_name", "tensorrt_llm")
+        self._accumulate = settings.flag("accumulate_tokens", False)
+        tokenizer = load_tokenizer(
+            settings.required("tokenizer_dir"),
+            add_special_tokens=settings.flag("add_special_tokens", False),
+            skip_special_tokens=settings.flag("skip_special_tokens", True),
+            trust_remote_code=settings.flag("trust_remote_code", False),
+        )
+        self._token_bytes = tokenizer.token_bytes
+        vocab_size = settings.number("vocab_size", len(tokenizer.token_bytes))
+        self._prompts = PromptTensors(tokenizer, vocab_size, settings.numbers("eos_token_ids"))
+        wiring = json.loads(Path(__file__).with_name("wiring.json").read_text("utf-8"))
+        self._engine_input_of: dict[str, str] = wiring["inputs"]
+        self._watch = CancelWatch(settings.number("cancellation_check_period_ms", 50) / 1000)
+        self._threads = ThreadPoolExecutor(_MOST_AT_ONCE, thread_name_prefix="request")
+
+    def execute(self, requests: list[Any]) -> list[Any] | None:
+        if not self._decoupled:
+            return list(self._threads.map(self._answer, requests))
+        for request in requests:
+            self._threads.submit(self._stream, request, request.get_response_sender())
+        return None
+
+    def finalize(self) -> None:
+        self._threads.shutdown(wait=True)
+        self._watch.close()
+
+    def _stream(self, request: Any, sender: Any) -> None:
+        """All answers of one request, then an empty one that says that these were all."""
+        try:
+            for outputs in self._outputs(request, sender.is_cancelled):
+                sender.send(_response(outputs))
+        except (ValueError, EngineError) as error:
+            sender.send(_error(str(error)))
+        except Exception as error:  # the top of a thread: unanswered, the request would never end
+            pb_utils.Logger.log_error(f"tensorrt_llm_bls failed: {error!r}")
+            sender.send(_error("tensorrt_llm_bls failed on this request; the server's log has the reason"))
+        finally:
+            sender.send(flags=_FINAL)
+
+    def _answer(self, request: Any) -> Any:
+        try:
+            (outputs,) = self._outputs(request, request.is_cancelled)
+            return _response(outputs)
+        except (ValueError, EngineError) as error:
+            return _error(str(error))
+
+    def _outputs(self, request: Any, has_left: Callable[[], bool]) -> Iterator[dict[str, Any]]:
+        """Dicts of output arrays: one, or one per answer of the engine where the request is streamed."""
+        given = {tensor.name(): tensor.as_numpy() for tensor in request.inputs()}
+        stream = _flag(given.get("stream"))
+        batch = len(given["text_input"])
+        if any(name in given for name in _DRAFT):
+            raise ValueError(f"there is no draft model here: leave {' and '.join(_DRAFT)} away")
+        if stream and not self._decoupled:
+            raise ValueError("stream needs a repository that was built with decoupled_mode true")
+        if stream and batch > 1:
+            raise ValueError(f"stream takes one prompt per request, not {batch}: send one request each")
+        wanted = [*_ALWAYS, *(name for name in _ON_REQUEST if name in request.requested_output_names())]
+        calls = [
+            EngineCall(self._engine, tensors, wanted, self._watch, has_left)
+            for tensors in self._engine_tensors(given, batch, stream)
+        ]
+        if stream:
+            return Answers(self._token_bytes, self._accumulate).of(calls[0])
+        return iter([joined([Answers.whole(call.last(), self._token_bytes) for call in calls])])
+
+    def _engine_tensors(self, given: dict[str, Any], batch: int, stream: bool) -> Iterator[dict[str, Any]]:
+        """The engine takes one sequence per request: a dict of [1, ...] arrays for each row of the batch."""
+        ids, lengths = self._prompts.prompts(given["text_input"])
+        end, pad = self._prompts.end_and_pad(given.get("end_id"), given.get("pad_id"), batch)
+        bias = self._prompts.embedding_bias(
+            given.get("embedding_bias_words"), given.get("embedding_bias_weights"), batch
+        )
+        whole = {
+            "input_lengths": lengths,
+            "request_output_len": given["max_tokens"].reshape(batch, -1)[:, :1],
+            "end_id": end,
+            "pad_id": pad,
+            "stop_words_list": self._prompts.stop_words(given.get("stop_words"), given.get("end_id"), batch),
+            "bad_words_list": self._prompts.bad_words(given.get("bad_words"), batch),
+        }
+        if bias.size:
+            whole["embedding_bias"] = bias
+        for name, inner in self._engine_input_of.items():
+            if name in given:
+                array = given[name]
+                whole[inner] = array.reshape(batch, 1) if array.ndim == 1 else array
+        whole["streaming"] = np.full((batch, 1), stream)
+        for row in range(batch):
+            tensors = {name: array[row : row + 1] for name, array in whole.items()}
+            tensors["input_ids"] = ids[row : row + 1, : int(lengths[row, 0])]
+            yield tensors
+
+
+def _flag(array: Any) -> bool:
+    return array is not None and bool(array.reshape(-1)[:1].any())
+
+
+def _response(outputs: dict[str, Any]) -> Any:
+    return pb_utils.InferenceResponse([pb_utils.Tensor(name, array) for name, array in outputs.items()])
+
+
+def _error(message: str) -> Any:
+    return pb_utils.InferenceResponse(error=pb_utils.TritonError(message))
