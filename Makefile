@@ -1,0 +1,29 @@
+# Two commands do everything: make demo, make test. Both make .venv themselves.
+PY := .venv/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## .venv with all that demo and tests need
+	@PYTHON="$(PYTHON)" scripts/setup
+
+demo: setup ## a repository, a real Triton and the gateway on this machine; ARGS=--once ends after the answers
+	@$(PY) scripts/demo.py $(if $(MODEL),--model "$(MODEL)") $(if $(TOKENIZER),--tokenizer "$(TOKENIZER)") $(ARGS)
+
+test: setup check ## style, types and all tests
+	@$(PY) -m pytest $(ARGS)
+
+check: setup ## style and types
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+
+format: setup ## reformat
+	@$(PY) -m ruff check --fix .
+	@$(PY) -m ruff format .
+
+clean: ## remove .venv and caches
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

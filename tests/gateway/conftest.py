@@ -1,0 +1,30 @@
+"""Gateways in front of the session's Tritons: each route is a model, so that a test can name it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.gateway import Gateway, gateway_serving, gateway_toml
+from tests.support.tokenizer import TokenizerFolder
+from tests.support.triton import ScriptedTriton, Triton
+
+ROUTES = ["direct", "ensemble", "bls", "auto"]
+
+
+@pytest.fixture(scope="session")
+def scripted(session_dir: Path, scripted_triton: ScriptedTriton, tokenizer: TokenizerFolder) -> Iterator[Gateway]:
+    """A gateway whose engine does what the prompts say. Models: direct, ensemble, bls, auto."""
+    config = session_dir / "scripted.toml"
+    gateway_toml(config, scripted_triton.grpc, tokenizer.path, max_model_len=2048, routes=ROUTES)
+    with gateway_serving(session_dir / "scripted-gateway.log", "--config", str(config)) as gateway:
+        yield gateway
+
+
+@pytest.fixture(scope="session")
+def served(session_dir: Path, openvino_triton: Triton, tokenizer: TokenizerFolder) -> Iterator[Gateway]:
+    """A gateway in front of the CPU engine. Models: direct, ensemble, bls, auto."""
+    config = session_dir / "served.toml"
+    gateway_toml(config, openvino_triton.grpc, tokenizer.path, max_model_len=2048, routes=ROUTES)
+    with gateway_serving(session_dir / "served-gateway.log", "--config", str(config)) as gateway:
+        yield gateway
