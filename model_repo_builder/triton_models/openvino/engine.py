@@ -25,6 +25,7 @@ class Reply(Protocol):
     """Where the tokens of a request go."""
 
     def send(self, request: Request, delta: Delta, prefix: tuple[int, ...] = ()) -> None: ...
+    def refuse(self, reason: str) -> None: ...
     def fail(self, reason: str) -> None: ...
     def is_cancelled(self) -> bool: ...
 
@@ -124,7 +125,7 @@ class Engine:
 
     def _admit(self, request: Request, reply: Reply) -> None:
         if request.id and any(flight.sequence.request.id == request.id for flight in self._flights):
-            return reply.fail(f"request ID {request.id!r} is already in flight: send another one")
+            return reply.refuse(f"request ID {request.id!r} is already in flight: send another one")
         try:
             if self._pipeline is None:
                 self._pipeline = self._make_pipeline()

@@ -40,7 +40,7 @@ class TritonPythonModel:
             try:
                 self._start(triton_request, reply)
             except RequestError as error:
-                reply.fail(str(error))
+                reply.refuse(str(error))
 
     def finalize(self) -> None:
         self._engine.close()

@@ -21,10 +21,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import openvino
 import openvino_genai
 
-import openvino
-
+from .gguf_file import DamagedFile, check_gguf
 from .request import Request, Sampling
 from .settings import Settings
 
@@ -79,9 +79,13 @@ class Pipeline:
         if settings.kv_cache_tokens:
             scheduler.num_kv_blocks = -(-settings.kv_cache_tokens // BLOCK)
         try:
+            if settings.model_path.is_file():
+                check_gguf(settings.model_path)
             self._pipeline = openvino_genai.ContinuousBatchingPipeline(
                 str(settings.model_path), scheduler, "CPU", PROPERTIES
             )
+        except DamagedFile as error:
+            raise PipelineError(str(error)) from error
         except (RuntimeError, ValueError) as error:
             raise PipelineError(f"{settings.model_path} cannot be loaded as a Qwen model: {_reason(error)}") from error
         self._count = 0
@@ -108,13 +112,13 @@ class Pipeline:
 def generation_config(request: Request) -> Any:
     config = openvino_genai.GenerationConfig()
     config.max_new_tokens = request.max_tokens
+    # Never empty: the pipeline would take the ids of the model file instead, and refuse the request if that has none.
+    end_ids = request.end_ids or {0}
+    config.eos_token_id = min(end_ids)
+    config.stop_token_ids = set(end_ids)
+    config.ignore_eos = not request.end_ids
     if request.end_ids:
-        config.eos_token_id = min(request.end_ids)
-        config.stop_token_ids = set(request.end_ids)
         config.min_new_tokens = request.min_tokens
-    else:
-        # Without ids of its own the pipeline would take those of the model file.
-        config.ignore_eos = True
     config.logprobs = 1 if request.log_probs else 0
     _sample(config, request.sampling)
     return config

@@ -31,9 +31,13 @@ class Reply:
         tensors = [pb_utils.Tensor(name, value) for name, value in values.items() if name in self._outputs]
         self._respond(pb_utils.InferenceResponse(output_tensors=tensors), final=delta.final)
 
+    def refuse(self, reason: str) -> None:
+        """The client's fault."""
+        self._end_with(pb_utils.TritonError(reason, pb_utils.TritonError.INVALID_ARG))
+
     def fail(self, reason: str) -> None:
-        error = pb_utils.TritonError(reason)
-        self._respond(pb_utils.InferenceResponse(output_tensors=[], error=error), final=True)
+        """The engine's fault."""
+        self._end_with(pb_utils.TritonError(reason, pb_utils.TritonError.INTERNAL))
 
     def close(self) -> None:
         """The empty final response."""
@@ -43,6 +47,9 @@ class Reply:
 
     def is_cancelled(self) -> bool:
         return not self._closed and bool(self._sender.is_cancelled())
+
+    def _end_with(self, error: Any) -> None:
+        self._respond(pb_utils.InferenceResponse(output_tensors=[], error=error), final=True)
 
     def _respond(self, response: Any, *, final: bool) -> None:
         if self._closed:
