@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+import uvloop
 
 from gateway import __version__, checkpoint
 from gateway.core.errors import SettingsError
@@ -138,15 +139,13 @@ def served_model(settings: ModelSettings) -> ServedModel:
     )
 
 
-def serve(settings: Settings) -> None:
-    """Runs until a signal. SettingsError where the address is taken."""
-    listener = _listen(settings.host, settings.port)
+async def serve(settings: Settings, listener: socket.socket) -> None:
+    """Runs until a signal. Everything is made inside the event loop, because gRPC channels belong to one."""
     metrics = Metrics()
     service = Service({model.name: served_model(model) for model in settings.models}, metrics)
     edge = EndpointSettings(settings.max_body_bytes, settings.ping_seconds, settings.grace_seconds)
-    app = create_app(service, metrics, edge)
     config = uvicorn.Config(
-        app,
+        create_app(service, metrics, edge),
         log_config=None,
         access_log=False,
         server_header=False,
@@ -154,11 +153,11 @@ def serve(settings: Settings) -> None:
     )
     host, port = listener.getsockname()[:2]
     logger.info("gateway %s on http://%s:%d, models: %s", __version__, host, port, ", ".join(service.models))
-    uvicorn.Server(config).run(sockets=[listener])
+    await uvicorn.Server(config).serve(sockets=[listener])
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    """The listening socket; taken first, because loading a tokenizer takes seconds."""
+def listen(host: str, port: int) -> socket.socket:
+    """The listening socket; taken first, because loading a tokenizer takes seconds. SettingsError where it is taken."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=2048)
@@ -178,7 +177,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             format="%(asctime)s %(levelname)s %(name)s %(message)s",
             stream=sys.stderr,
         )
-        serve(settings)
+        uvloop.run(serve(settings, listen(settings.host, settings.port)))
     except SettingsError as error:
         print(f"gateway: {error.message}", file=sys.stderr)
         return 2

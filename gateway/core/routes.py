@@ -134,8 +134,10 @@ class Bound:
 
     @property
     def wanted(self) -> tuple[str, ...]:
-        """The outputs to ask for, and nothing that is not read."""
-        return (self.route.ids, self.route.lengths) if self.ids else (self.route.text or "",)
+        """The outputs to ask for. Text also where ids are read: an ensemble that is asked for outputs of a middle step
+        alone answers nothing (seen on Triton 2.51)."""
+        ids = (self.route.ids, self.route.lengths) if self.ids else ()
+        return ids if self.route.text is None else (*ids, self.route.text)
 
     @property
     def remarks(self) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ def test_the_engine_sees_the_cancel(
     client = RawClient(scripted, {"model": route, "messages": messages(script), "stream": stream})
     journal = scripted_triton.journal
     if situation == "while-streaming":
-        client.read_until(b'"content":"one')
+        client.read_until(b'"delta":{"content":')
     else:
         journal.wait_for(tag, "hang")
     left = time.time()

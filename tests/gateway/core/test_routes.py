@@ -195,7 +195,7 @@ def test_a_model_of_another_shape_is_refused(route: Route, signature: ModelSigna
 
 
 def test_ids_are_preferred_where_a_text_model_offers_them() -> None:
-    assert bind(ENSEMBLE, TEXT_AND_IDS).wanted == ("output_ids", "sequence_length")
+    assert bind(ENSEMBLE, TEXT_AND_IDS).wanted == ("output_ids", "sequence_length", "text_output")
     assert not bind(ENSEMBLE, TEXT_AND_IDS).remarks
     assert bind(ENSEMBLE, TEXT).wanted == ("text_output",)
     assert "as good as its postprocessing" in bind(ENSEMBLE, TEXT).remarks[0]
