@@ -45,6 +45,7 @@ class Route:
     ids: str = "output_ids"
     lengths: str = "sequence_length"
     text: str | None = None
+    cancels: bool = True  # whether Triton carries a cancel on to the engine at once
 
 
 def _sampled(field: str) -> Callable[[Generate, Tokenizer], Value]:
@@ -111,7 +112,8 @@ DIRECT = Route(
     ),
     streaming="streaming",
 )
-ENSEMBLE = Route("ensemble", _TEXT, streaming="stream", text="text_output")
+# The ensemble scheduler looks for a cancel only when a step answers: an engine that is still silent never hears of it.
+ENSEMBLE = Route("ensemble", _TEXT, streaming="stream", text="text_output", cancels=False)
 BLS = Route("bls", _TEXT, streaming="stream", text="text_output")
 
 # In the order in which "auto" tries them: exact ids first, and as little as possible between engine and gateway.
@@ -274,6 +276,19 @@ def bind(route: Route, signature: ModelSignature) -> Bound:
         cumulative=not ids and _true(signature.parameter("accumulate_tokens")),
         excludes_prompt=_true(signature.parameter("exclude_input_in_output"))
         or signature.input("exclude_input_in_output") is not None,
+    )
+
+
+def stop_tensors(engine: ModelSignature) -> tuple[Tensor, ...]:
+    """What, sent to the engine under a running request's id, ends that request; empty where it has no ``stop``."""
+    if engine.input("stop") is None:
+        return ()
+    batch = (1,) if engine.max_batch_size > 0 else ()
+    demanded = [spec for spec in engine.inputs if not spec.optional]
+    shapes = {spec.name: (*batch, *(1 if dim < 0 else dim for dim in spec.dims)) for spec in demanded}
+    return (
+        *(Tensor.of(spec.name, spec.datatype, shapes[spec.name], [1] * prod(shapes[spec.name])) for spec in demanded),
+        Tensor.of("stop", "BOOL", (*batch, 1), [True]),
     )
 
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from contextlib import aclosing
+from typing import Any
 
 from gateway.core.errors import UpstreamError, UpstreamUnavailable
-from gateway.core.routes import ROUTES, BindError, Bound, Route, bind
+from gateway.core.routes import DIRECT, ROUTES, BindError, Bound, Route, bind, stop_tensors
 from gateway.core.tensors import Tensor
 from gateway.triton.transport import Response, Transport
 
@@ -28,6 +29,7 @@ class Backend:
         self._names = triton_models
         self._bound: Bound | None = None
         self._binding = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def bound(self) -> Bound:
         """The binding, made on first use. UpstreamUnavailable while Triton is away, BindError where nothing fits."""
@@ -47,12 +49,13 @@ class Backend:
 
     async def stream(self, bound: Bound, request_id: str, tensors: Sequence[Tensor]) -> AsyncGenerator[Response, None]:
         """The engine's responses. Closing cancels. A Triton that went away may come back changed: it is bound anew."""
-        started = False
+        started = ended = False
         try:
             async with aclosing(self.transport.stream(bound.model, request_id, tensors, bound.wanted)) as responses:
                 async for response in responses:
-                    started = True
+                    started, ended = True, response.final
                     yield response
+            ended = True
         except UpstreamUnavailable:
             self._bound = None
             raise
@@ -64,6 +67,36 @@ class Backend:
                     "The model is not loaded in its server right now. Try again shortly."
                 ) from exc
             raise
+        finally:
+            if not ended and not bound.route.cancels:
+                self._background(self._stop(request_id))
+
+    async def close(self) -> None:
+        """Ends what still runs in the background, then the connection."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.transport.close()
+
+    def _background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Runs on its own: the request that asks for it is being cancelled itself."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _stop(self, request_id: str) -> None:
+        """Tells the engine itself, where Triton would not: the steps of an ensemble have the request's id."""
+        engine = self._names[DIRECT.name]
+        try:
+            signature = await self.transport.signature(engine)
+            tensors = stop_tensors(signature) if signature is not None else ()
+            if tensors:
+                async with aclosing(self.transport.stream(engine, request_id, tensors, ())) as responses:
+                    async for response in responses:
+                        if response.final:
+                            return
+        except UpstreamError as exc:
+            logger.warning("a cancelled request may still run in '%s': %s", engine, exc.message)
 
     async def _bind(self) -> Bound:
         refused: list[str] = []

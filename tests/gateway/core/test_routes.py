@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.core.errors import UnsupportedField, UpstreamError
-from gateway.core.routes import BLS, DIRECT, ENSEMBLE, BindError, Route, bind
+from gateway.core.routes import BLS, DIRECT, ENSEMBLE, BindError, Route, bind, stop_tensors
 from gateway.core.tensors import ModelSignature, Tensor, TensorSpec
 from gateway.core.types import Generate, Piece, Prompt, Sampling
 from tests.gateway.vocabulary import END, OTHER_END, Vocabulary
@@ -260,3 +260,14 @@ def test_malformed_outputs_are_an_upstream_error(
 ) -> None:
     with pytest.raises(UpstreamError, match="malformed"):
         bind(route, signature).decoder(generate(), vocabulary).push(bad, False)
+
+
+def test_what_ends_a_running_request() -> None:
+    assert stop_tensors(ENGINE) == ()
+    engine = changed(ENGINE, inputs=(*ENGINE.inputs, spec("stop", "BOOL")))
+    assert [(t.name, t.shape, t.numbers()) for t in stop_tensors(engine)] == [
+        ("input_ids", (1, 1), (1,)),
+        ("input_lengths", (1, 1), (1,)),
+        ("request_output_len", (1, 1), (1,)),
+        ("stop", (1, 1), (True,)),
+    ]
