@@ -96,16 +96,25 @@ class Answer:
 
 
 class Call:
-    """A request in flight; iterate to get its responses, ``cancel`` to leave."""
+    """A request in flight; iterate to get its responses, ``cancel`` to leave.
+
+    A stream is read to its end even after an error: dropping it cancels it, and a cancel that meets the end of a
+    request
+    now and then makes Triton keep the request for ever (and wait for it when it is told to exit).
+    """
 
     def __init__(self, rpc: Any) -> None:
         self._rpc = rpc
 
     def __iter__(self) -> Iterator[Response]:
+        failure = ""
         for message in self._rpc:
             if message.error_message:
-                raise EngineError(message.error_message)
-            yield _response(message.infer_response)
+                failure = message.error_message
+            else:
+                yield _response(message.infer_response)
+        if failure:
+            raise EngineError(failure)
 
     def read_all(self) -> Answer:
         return Answer(list(self))

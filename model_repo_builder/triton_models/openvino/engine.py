@@ -7,6 +7,7 @@ itself fails, those in flight get the reason and a new pipeline takes over.
 It knows order and ownership. It must not know tensors or Triton's API.
 """
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -88,12 +89,19 @@ class Engine:
             try:
                 self._join_and_leave()
                 self._step()
-            except PipelineError as error:
+            except Exception as error:  # whatever it is, those in flight hear of it and the thread goes on
                 self._recover(str(error))
-        for flight in self._flights:
+        self._unload()
+
+    def _unload(self) -> None:
+        flights, self._flights = self._flights, []
+        for flight in flights:
             flight.reply.fail(UNLOADED)
+            flight.handle.drop()
         for _, reply in self._arrived:
             reply.fail(UNLOADED)
+        with contextlib.suppress(PipelineError):
+            self._step()  # gives their places away, so that the pipeline ends with nothing in it
 
     def _wait(self) -> bool:
         """Sleep until there is something to do; False when it is time to end."""

@@ -38,6 +38,10 @@ PROPERTIES = {
 }
 
 
+FOREIGN = (RuntimeError, ValueError, IndexError, OverflowError, MemoryError)
+"""What exceptions of the library become on their way into Python."""
+
+
 class PipelineError(Exception):
     """The pipeline could not be made or failed; the text is one sentence."""
 
@@ -86,7 +90,7 @@ class Pipeline:
             )
         except DamagedFile as error:
             raise PipelineError(str(error)) from error
-        except (RuntimeError, ValueError) as error:
+        except FOREIGN as error:
             raise PipelineError(f"{settings.model_path} cannot be loaded as a Qwen model: {_reason(error)}") from error
         self._count = 0
 
@@ -95,14 +99,14 @@ class Pipeline:
         self._count += 1
         try:
             handle = self._pipeline.add_request(self._count, prompt, generation_config(request))
-        except (RuntimeError, ValueError) as error:
+        except FOREIGN as error:
             raise PipelineError(f"the engine refused the request: {_reason(error)}") from error
         return Handle(handle)
 
     def step(self) -> None:
         try:
             self._pipeline.step()
-        except (RuntimeError, ValueError) as error:
+        except FOREIGN as error:
             raise PipelineError(f"the engine failed: {_reason(error)}") from error
 
     def is_busy(self) -> bool:
@@ -139,8 +143,9 @@ def _sample(config: Any, sampling: Sampling) -> None:
 
 
 def fold(seed: int) -> int:
-    """The contract's 64 bits into the generator's 32; small seeds stay what they are."""
-    return (seed & 0xFFFFFFFF) ^ (seed >> 32)
+    """The contract's 64 bits into the generator's 32; seeds of 32 bits stay what they are."""
+    high = seed >> 32
+    return (seed ^ high * 0x9E3779B1 + (high >> 15)) & 0xFFFFFFFF
 
 
 def _reason(error: Exception) -> str:

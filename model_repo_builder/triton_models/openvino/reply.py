@@ -24,6 +24,7 @@ class Reply:
         self._sender = triton_request.get_response_sender()
         self._outputs = set(triton_request.requested_output_names())
         self._closed = False
+        self._lost = False
 
     def send(self, request: Request, delta: Delta, prefix: tuple[int, ...] = ()) -> None:
         """Send a delta; ``prefix`` is the prompt where the answer contains it."""
@@ -46,7 +47,8 @@ class Reply:
             self._sender.send(flags=FINAL)
 
     def is_cancelled(self) -> bool:
-        return not self._closed and bool(self._sender.is_cancelled())
+        """Whether nobody waits for more: the client left, or could not be sent to."""
+        return self._lost or (not self._closed and bool(self._sender.is_cancelled()))
 
     def _end_with(self, error: Any) -> None:
         self._respond(pb_utils.InferenceResponse(output_tensors=[], error=error), final=True)
@@ -55,7 +57,10 @@ class Reply:
         if self._closed:
             return
         self._closed = final
-        self._sender.send(response, flags=FINAL if final else 0)
+        try:
+            self._sender.send(response, flags=FINAL if final else 0)
+        except pb_utils.TritonModelException:
+            self._closed = self._lost = True
 
 
 def output_values(request: Request, delta: Delta, prefix: tuple[int, ...]) -> dict[str, Any]:
