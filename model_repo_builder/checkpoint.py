@@ -1,7 +1,8 @@
 """What the builder must know of a model before it is served: end tokens, vocabulary, context length.
 
-Knows the files of a Hugging Face tokenizer folder, of a GGUF file, of an OpenVINO IR folder and of a TensorRT-LLM engine
-folder. Must not import any of their libraries: it reads JSON and GGUF headers, so it works where only the builder is installed.
+Knows the files of a Hugging Face tokenizer folder, of a GGUF file, of an OpenVINO IR folder and of a
+TensorRT-LLM engine folder. Must not import any of their libraries: it reads JSON and GGUF headers, so it
+works where only the builder is installed.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from model_repo_builder.gguf import Header, read_header
 
 CHAT_END, TEXT_END = "<|im_end|>", "<|endoftext|>"
 
-_TOKENIZER_FILES = (("tokenizer.json",), ("vocab.json", "merges.txt"), ("qwen.tiktoken",))
+_TOKENIZER_FILES = (("tokenizer.json",), ("vocab.json", "merges.txt"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +47,13 @@ class ModelFacts:
 def read_tokenizer(folder: Path) -> TokenizerFacts:
     if not folder.is_dir():
         raise CheckpointError(
-            f"tokenizer folder {folder} does not exist: give the folder with tokenizer.json or vocab.json and merges.txt"
+            f"tokenizer folder {folder} does not exist: give the folder with tokenizer.json, "
+            "or with vocab.json and merges.txt"
         )
     if not any(all((folder / name).is_file() for name in names) for names in _TOKENIZER_FILES):
         raise CheckpointError(
-            f"{folder} holds no tokenizer: it needs tokenizer.json, or vocab.json and merges.txt, as Qwen publishes them"
+            f"{folder} holds no tokenizer: it needs tokenizer.json, or vocab.json and merges.txt, "
+            "as Qwen publishes them"
         )
     config = _optional_json(folder / "tokenizer_config.json")
     generation = _optional_json(folder / "generation_config.json")
@@ -77,7 +80,8 @@ def read_model(path: Path) -> ModelFacts:
     if path.is_dir():
         if not (path / "openvino_model.xml").is_file():
             raise CheckpointError(
-                f"{path} is no OpenVINO model: the folder needs openvino_model.xml and openvino_model.bin; or give a GGUF file"
+                f"{path} is no OpenVINO model: the folder needs openvino_model.xml and openvino_model.bin; "
+                "or give a GGUF file"
             )
         config = _optional_json(path / "config.json")
         ends = _ints(_optional_json(path / "generation_config.json").get("eos_token_id"))

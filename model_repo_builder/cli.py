@@ -32,9 +32,9 @@ _USAGE_ERRORS = (SettingsError, ContractError, CheckpointError, RepositoryError)
 _REPO_EXAMPLES = """\
 examples:
   on a CPU, from a GGUF file:
-    model-repo-builder repo repository --engine openvino --model qwen2.5-0.5b.gguf --tokenizer Qwen2.5-0.5B-Instruct
-  on a GPU, from an engine that trtllm-build wrote:
-    model-repo-builder repo repository --engine trtllm --engine-dir engines/qwen --tokenizer Qwen2.5-7B-Instruct
+    model-repo-builder repo repository --engine openvino --model qwen2.5-0.5b.gguf --tokenizer
+    Qwen2.5-0.5B-Instruct on a GPU, from an engine that trtllm-build wrote: model-repo-builder repo repository
+    --engine trtllm --engine-dir engines/qwen --tokenizer Qwen2.5-7B-Instruct
 
 then:
     model-repo-builder launch repository
@@ -115,7 +115,8 @@ def _repo(options: argparse.Namespace) -> int:
     output = Path(options.output)
     write(plan(settings), output)
     print(
-        f"{output} is ready: next `model-repo-builder launch {output}`, and `gateway serve --config {output / FILE_NAME}`"
+        f"{output} is ready: next `model-repo-builder launch {output}`, "
+        f"and `gateway serve --config {output / FILE_NAME}`"
     )
     return 0
 
@@ -198,7 +199,8 @@ def _parser() -> argparse.ArgumentParser:
     repo = commands.add_parser(
         "repo",
         help="write a model repository",
-        description="Writes a Triton model repository of five models, and gateway.toml beside them. OUTPUT must not exist, or be empty.",
+        description="Writes a Triton model repository of five models, and gateway.toml beside them. "
+        "OUTPUT must not exist, or be empty.",
         epilog=_REPO_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -250,10 +252,10 @@ def _flagged() -> list[Field[object]]:
 def _add_flag(group: argparse._ArgumentGroup, name: str, kind: str, default: object) -> None:
     """A setting as a flag. Left away it is absent, so that the default lives in ``settings`` alone."""
     shown = "" if default is None else f" (default: {str(default).lower() if isinstance(default, bool) else default})"
-    convert: Callable[[str], object] = {"int": int, "float": float, "bool": _boolean}.get(kind, str)
+    converters: dict[str, Callable[[str], object]] = {"int": int, "float": float, "bool": _boolean}
     group.add_argument(
         f"--{name.replace('_', '-')}",
-        type=convert,
+        type=converters.get(kind, str),
         choices=CHOICES.get(name),
         metavar=None if name in CHOICES else {"int": "N", "float": "X", "bool": "true|false"}.get(kind, "TEXT"),
         default=argparse.SUPPRESS,

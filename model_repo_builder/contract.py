@@ -1,8 +1,9 @@
 """What a release of the Triton models declares, as values.
 
-Knows how to read ``contracts/*.json`` and our own additions in ``contracts/extensions.json``. Must not know any release by
-name: another release is another file. Knows nothing of protobuf (``render``) and nothing of the values of settings
-(``settings``): a value that a deployment chooses is a ``Setting``, a name to be looked up.
+Knows how to read ``contracts/*.json`` and our own additions in ``contracts/extensions.json``. Must not know
+any release by name: another release is another file. Knows nothing of protobuf (``render``) and nothing of
+the values of settings (``settings``): a value that a deployment chooses is a ``Setting``, a name to be looked
+up.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Reads the header of a GGUF file: its metadata, and the shapes of its tensors.
 
-Knows the file format, version 2 and 3, and nothing of models. The file may come from anywhere, so every length is checked
-against what is left of the file before anything is read or allocated. Large arrays (the vocabulary) are walked, not kept.
+Knows the file format, version 2 and 3, and nothing of models. The file may come from anywhere, so every
+length is checked against what is left of the file before anything is read or allocated. Large arrays (the
+vocabulary) are walked, not kept.
 """
 
 from __future__ import annotations

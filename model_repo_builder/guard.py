@@ -1,8 +1,9 @@
-"""Runs one server and never outlives its starter: ``python -m model_repo_builder.guard FD SHM_PREFIX FOLDER -- COMMAND``.
+"""Runs one server and never outlives its starter: ``python guard.py FD SHM_PREFIX FOLDER -- COMMAND``.
 
-A small process between the launcher and tritonserver. FD is the read end of a pipe that the launcher holds: when it closes,
-for whatever reason, even SIGKILL, the server and all its helper processes are killed. However the run ends, the guard removes the
-shared memory with the prefix and the private folder. It passes SIGTERM on once; a second one kills. Standard library only.
+A small process between the launcher and tritonserver. FD is the read end of a pipe that the launcher holds:
+when it closes, for whatever reason, even SIGKILL, the server and all its helper processes are killed. However
+the run ends, the guard removes the shared memory with the prefix and the private folder. It passes SIGTERM on
+once; a second one kills. Standard library only.
 """
 
 from __future__ import annotations

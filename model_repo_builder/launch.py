@@ -3,8 +3,9 @@
     with TritonServer.start(repository, ports=Ports.free()) as server:
         server.wait_ready(60)
 
-Knows processes, ports and Triton's readiness endpoint. Must not know models: what the log says of them is for showing only.
-A guard process (``guard``) stands between, so that the server ends even if this process is killed.
+Knows processes, ports and Triton's readiness endpoint. Must not know models: what the log says of them is for
+showing only. A guard process (``guard``) stands between, so that the server ends even if this process is
+killed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A contract and the values of its settings → ``config.pbtxt``.
 
-Knows Triton's ModelConfig message, and nothing of files. Values are set on the message and printed by protobuf: there is no
-text template, so nothing can be left unfilled and no value needs escaping.
+Knows Triton's ModelConfig message, and nothing of files. Values are set on the message and printed by
+protobuf: there is no text template, so nothing can be left unfilled and no value needs escaping.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from google.protobuf import text_format
+from google.protobuf import text_format  # type: ignore[import-untyped]
 from tritonclient.grpc import model_config_pb2
 
 from model_repo_builder.contract import Model, Setting, Tensor, Value

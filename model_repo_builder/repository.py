@@ -1,7 +1,8 @@
 """A model repository: first the plan (paths and contents), then writing it.
 
-``plan`` is pure but for reading the checkpoint's facts; ``write`` makes the folder appear whole or not at all. The Python models
-are files of this package, copied beside the configuration that the contract declares; they never import this package.
+``plan`` is pure but for reading the checkpoint's facts; ``write`` makes the folder appear whole or not at
+all. The Python models are files of this package, copied beside the configuration that the contract declares;
+they never import this package.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ _PARTS = MappingProxyType(
     {
         "preprocessing": (*_TEXT, "prompt_tensors"),
         "postprocessing": (*_TEXT, "leftovers", "engine_stop"),
-        BLS_MODEL: (*_TEXT, "prompt_tensors", "answers", "cancel_watch", "engine_call", "engine_stop"),
+        BLS_MODEL: (*_TEXT, "prompt_tensors", "answers", "cancel_watch", "client_sender", "engine_call", "engine_stop"),
     }
 )
 

@@ -1,7 +1,8 @@
 """What a deployment chooses for its model repository: every setting, its default, and its check at construction.
 
-Knows the meaning of the settings and which of them go together. Must not know where a value ends up: that is the contract's
-business. The defaults are those that NVIDIA's guides and the issue trackers of TensorRT-LLM agree on.
+Knows the meaning of the settings and which of them go together. Must not know where a value ends up: that is
+the contract's business. The defaults are those that NVIDIA's guides and the issue trackers of TensorRT-LLM
+agree on.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import math
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from model_repo_builder.errors import SettingsError
 
@@ -98,7 +100,8 @@ class RepoSettings:
             raise SettingsError("engine trtllm needs engine_dir: give the folder that trtllm-build wrote")
         if self.decoupled_mode and self.postprocessing_instance_count > 1:
             raise SettingsError(
-                f"postprocessing_instance_count is {self.postprocessing_instance_count}, but several instances answer the "
+                f"postprocessing_instance_count is {self.postprocessing_instance_count}, "
+                "but several instances answer the "
                 "pieces of one stream out of order: use 1, or set decoupled_mode to false if nobody streams"
             )
         if self.enable_kv_cache_reuse and self.max_beam_width > 1:
@@ -106,7 +109,7 @@ class RepoSettings:
 
     @property
     def bls_instances(self) -> int:
-        """NVIDIA's advice for TensorRT-LLM is one per sequence of a batch; ours serves many requests, so a CPU needs one."""
+        """NVIDIA advises one per sequence of a batch; ours serves many requests, so a CPU needs one."""
         if self.bls_instance_count is not None:
             return self.bls_instance_count
         return self.triton_max_batch_size if self.engine == "trtllm" else 1
@@ -114,7 +117,7 @@ class RepoSettings:
 
 def _check_types(settings: RepoSettings) -> None:
     """Dataclasses do not check types, and ``True`` passes for 1: a wrong value must not become a config file."""
-    kinds = {"int": int, "bool": bool, "str": str, "Path": Path, "float": (int, float)}
+    kinds: dict[str, Any] = {"int": int, "bool": bool, "str": str, "Path": Path, "float": (int, float)}
     for spec in fields(settings):
         value, kind = getattr(settings, spec.name), str(spec.type)
         if value is None and kind.endswith(" | None"):

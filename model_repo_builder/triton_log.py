@@ -1,7 +1,7 @@
 """What tritonserver's log says: which models are loaded, and why it did not start.
 
-Pure text in, values out. Log lines are for people and change between releases, so what is found here is only ever shown,
-never acted upon; an unknown log gives its last error line.
+Pure text in, values out. Log lines are for people and change between releases, so what is found here is only
+ever shown, never acted upon; an unknown log gives its last error line.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ _REPOSITORY_ERROR = re.compile(r"model_repository_manager\.cc:\d+\] \"?(.*)")
 _BUSY = re.compile(r"Socket '([^']+)' already in use")
 _ERROR_LINE = re.compile(r"^E\d{4} [\d:.]+ \d+ \S+\] \"?(.*?)\"?$")
 _STATUS_PREFIX = re.compile(
-    r"^(?:Poll failed for model directory '[^']*': )?(?:Internal|Invalid argument|Unavailable|Not found|unexpected)\b[:\s-]*",
+    r"^(?:Poll failed for model directory '[^']*': )?"
+    r"(?:Internal|Invalid argument|Unavailable|Not found|unexpected)\b[:\s-]*",
     re.I,
 )
 _HARMLESS = ("CudaDriverHelper", "unable to create stream", "unable to create cuda")

@@ -1,7 +1,8 @@
 """Where tritonserver is on this machine, and what it needs around it to start.
 
-Knows two homes of tritonserver: a complete installation (NVIDIA's container, ``PATH``), which needs nothing, and the binary in
-the nvidia-pytriton wheel, which needs its libraries, a backend folder and libpython of the running Python. Starts nothing.
+Knows two homes of tritonserver: a complete installation (NVIDIA's container, ``PATH``), which needs nothing,
+and the binary in the nvidia-pytriton wheel, which needs its libraries, a backend folder and libpython of the
+running Python. Starts nothing.
 """
 
 from __future__ import annotations
@@ -127,8 +128,8 @@ def libpython_folder() -> list[str]:
     if find_library(f"python{version}"):
         return []
     raise LaunchError(
-        f"the shared library {name} is missing, and Triton's Python models need it: `apt-get install libpython{version}`, "
-        f"or use a Python that was built with --enable-shared"
+        f"the shared library {name} is missing, and Triton's Python models need it: "
+        f"`apt-get install libpython{version}`, or use a Python that was built with --enable-shared"
     )
 
 

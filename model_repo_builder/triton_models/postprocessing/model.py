@@ -1,7 +1,9 @@
-"""postprocessing: token ids → text. Each piece of a stream is a call of its own, and a character may lie across two pieces.
+"""postprocessing: token ids → text.
 
-What an unfinished character has so far is kept under the request's id (an ensemble hands its id to every step) until the next
-piece. A request without an id cannot be told from others, so its pieces are decoded one by one.
+Each piece of a stream is a call of its own, and a character may lie across two pieces.
+What an unfinished character has so far is kept under the request's id (an ensemble hands its id to every
+step) until the next piece. A request without an id cannot be told from others, so its pieces are decoded one
+by one.
 """
 
 import json

@@ -1,4 +1,7 @@
-"""Answers of the engine → outputs of this model: the text added, the rest passed on. Knows arrays, nothing of Triton."""
+"""Answers of the engine → outputs of tensorrt_llm_bls: the text added, the rest passed on.
+
+Knows arrays, nothing of Triton.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -25,7 +28,7 @@ class Answers:
             yield self._with_text(answer)
         rest = [decoder.flush() for decoder in self._decoders]
         if any(rest):
-            # The last character was never finished. An answer of its own: it could not be known that there are no more tokens.
+            # The last character was never finished, and nobody knew that there would be no more tokens.
             beams = len(rest)
             yield {
                 "text_output": self._texts(rest),

@@ -1,11 +1,13 @@
 """One request to the engine model from inside Triton: tensors in, its answers out, and how to end it early.
 
-Knows the engine's tensor names and Triton's BLS calls. Every call has an id of its own, so that ``stop`` can name it whatever id the
-client chose, or none.
+Knows the engine's tensor names and Triton's BLS calls. Every call has an id of its own, so that ``stop`` can
+name it whatever id the client chose, or none.
 """
 
+import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,18 @@ class EngineError(Exception):
     """The engine answered with an error; ``str()`` is its message."""
 
 
+@dataclass(frozen=True)
+class Silence:
+    """How many seconds between two answers are too many, and what to do then.
+
+    Triton 2.51 loses an error that a decoupled model sends after its first answer to another model: the
+    caller would wait for ever.
+    """
+
+    limit: float
+    give_up: Callable[[], None]
+
+
 class EngineCall:
     """Begins when it is made. Iterating gives each answer as a dict of arrays."""
 
@@ -31,6 +45,7 @@ class EngineCall:
         outputs: Iterable[str],
         watch: CancelWatch,
         has_left: Callable[[], bool],
+        silence: Silence | None = None,
     ) -> None:
         self._model_name = model_name
         self._id = uuid.uuid4().hex
@@ -42,22 +57,28 @@ class EngineCall:
             inputs=[pb_utils.Tensor(name, np.ascontiguousarray(array)) for name, array in tensors.items()],
             preferred_memory=pb_utils.PreferredMemory(pb_utils.TRITONSERVER_MEMORY_CPU, 0),
         )
-        try:
-            self._responses = request.exec(decoupled=True)
-        except pb_utils.TritonModelException as error:
-            raise EngineError(str(error)) from None
+        self._running = True
+        self._silence = silence
+        self._heard: float | None = None
         watch.add(self._id, has_left, self._stop)
+        if silence is not None:
+            watch.add((self._id, "silence"), self._is_silent, self._give_up)
+        try:
+            self._responses = request.exec(decoupled=True)  # returns with the first answer
+        except pb_utils.TritonModelException as error:
+            self._forget()
+            raise EngineError(str(error)) from None
 
     def __iter__(self) -> Iterator[Arrays]:
-        try:
-            for response in self._responses:
-                if response.has_error():
-                    raise EngineError(response.error().message())
-                arrays = {tensor.name(): tensor.as_numpy() for tensor in response.output_tensors()}
-                if "output_ids" in arrays:  # an answer that only says "that was all" has no tensors
-                    yield arrays
-        finally:
-            self._watch.remove(self._id)
+        for response in self._responses:
+            self._heard = time.monotonic()
+            if response.has_error():
+                self._running = False
+                raise EngineError(response.error().message())
+            arrays = {tensor.name(): tensor.as_numpy() for tensor in response.output_tensors()}
+            if "output_ids" in arrays:  # an answer that only says "that was all" has no tensors
+                yield arrays
+        self._running = False
 
     def last(self) -> Arrays:
         """The answer of a request that is not streamed."""
@@ -65,6 +86,32 @@ class EngineCall:
         if not answers:
             raise EngineError(f"model {self._model_name} ended the request without an answer")
         return answers[-1]
+
+    def close(self) -> None:
+        """Ends it if it still runs. The client is not asked any more whether it has left: that would crash Triton."""
+        self._forget()
+        if self._running:
+            self._stop()
+            for _ in self._responses:
+                pass
+
+    def _is_silent(self) -> bool:
+        # Before the first answer a request may wait in the engine's queue, and its errors do arrive.
+        return (
+            self._silence is not None
+            and self._heard is not None
+            and self._heard < time.monotonic() - self._silence.limit
+        )
+
+    def _give_up(self) -> None:
+        self._forget()
+        self._stop()
+        if self._silence is not None:
+            self._silence.give_up()
+
+    def _forget(self) -> None:
+        self._watch.remove(self._id)
+        self._watch.remove((self._id, "silence"))
 
     def _stop(self) -> None:
         stop_engine(self._model_name, self._id)

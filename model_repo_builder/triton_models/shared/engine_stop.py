@@ -1,7 +1,8 @@
 """Ends a running request of the engine: the engine's own ``stop`` input, with the id of the request that is to end.
 
-Triton does not pass a cancellation on to an engine request that a Python model or an ensemble made and that already runs, so our
-models say it themselves. Knows the three inputs that the engine requires with ``stop``; their values do not matter.
+Triton does not pass a cancellation on to an engine request that a Python model or an ensemble made and that
+already runs, so our models say it themselves. Knows the three inputs that the engine requires with ``stop``;
+their values do not matter.
 """
 
 import numpy as np
@@ -21,5 +22,8 @@ def stop_engine(model_name: str, request_id: str) -> None:
             pb_utils.Tensor("stop", np.array([[True]])),
         ],
     )
-    for _ in request.exec(decoupled=True):  # an empty answer, or the error that nothing has this id any more
-        pass
+    try:
+        for _ in request.exec(decoupled=True):  # an empty answer, or the error that nothing has this id any more
+            pass
+    except pb_utils.TritonModelException as error:
+        pb_utils.Logger.log_warn(f"request {request_id} of {model_name} could not be stopped: {error}")

@@ -1,7 +1,8 @@
 """The beginnings of characters between two pieces of a stream, for many streams, within bounds.
 
-Only a stream that stopped in the middle of a character has an entry. Entries go when the character is complete, when the stream is
-flushed or dropped, after a minute, and the oldest first where there are too many. Knows nothing of Triton; the time is given in.
+Only a stream that stopped in the middle of a character has an entry. Entries go when the character is
+complete, when the stream is flushed or dropped, after a minute, and the oldest first where there are too
+many. Knows nothing of Triton; the time is given in.
 """
 
 from collections import OrderedDict
@@ -31,7 +32,7 @@ class Leftovers:
     def push(self, key: Key, piece: bytes, now: float) -> str:
         """The text of the piece, with what the one before left over."""
         pending, since = self._pending.pop(key, (b"", now))
-        # An answer may be cut inside a character and its id be used again: its last bytes do not belong to the next answer.
+        # An answer may be cut inside a character, and its id be used again by the next answer.
         if now - since > _FRESH_SECONDS and not continues(piece):
             pending = b""
         text, pending = decode_piece(pending, piece)

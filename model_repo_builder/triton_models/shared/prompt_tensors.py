@@ -1,7 +1,8 @@
 """One request's texts → the arrays that the engine takes: prompt ids, word lists, end and pad id, embedding bias.
 
-Used by preprocessing and by tensorrt_llm_bls, so both give the engine the same. Whole batches: row n of every array belongs to
-prompt n. Knows numpy and the tokenizer, nothing of Triton. What a client got wrong is a ValueError with a sentence for the client.
+Used by preprocessing and by tensorrt_llm_bls, so both give the engine the same. Whole batches: row n of every
+array belongs to prompt n. Knows numpy and the tokenizer, nothing of Triton. What a client got wrong is a
+ValueError with a sentence for the client.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,8 @@
 """A Hugging Face tokenizer folder → the few things that the Python models need of it.
 
-Loads tokenizer.json with ``tokenizers`` where that file says everything, because importing ``transformers`` takes seconds of every
-process; else transformers builds it. Code in the folder runs only if that was asked for. Knows nothing of Triton.
+Loads tokenizer.json with ``tokenizers`` where that file says everything, because importing ``transformers``
+takes seconds of every process; else transformers builds it. Code in the folder runs only if that was asked
+for. Knows nothing of Triton.
 """
 
 import json
@@ -15,7 +16,10 @@ CHAT_END, TEXT_END = "<|im_end|>", "<|endoftext|>"
 
 
 class QwenTokenizer:
-    """Text to ids, and the bytes of ids. Control tokens written in the text are control tokens: the prompt comes rendered."""
+    """Text to ids, and the bytes of ids.
+
+    Control tokens that are written in the text are control tokens: the prompt comes rendered.
+    """
 
     def __init__(self, backend: Any, add_special_tokens: bool = False, skip_special_tokens: bool = True) -> None:
         self._backend = backend

@@ -1,8 +1,8 @@
 """Token ids → text, piece by piece, without ever splitting a character.
 
-All Qwen tokenizers are byte-level BPE: a token is a fixed run of bytes, and text is the UTF-8 of the bytes of all tokens. So the
-table of those bytes and an incremental UTF-8 decoder give the text exactly, whatever the pieces: the pieces together are the
-text of all ids decoded at once. Knows nothing of Triton.
+All Qwen tokenizers are byte-level BPE: a token is a fixed run of bytes, and text is the UTF-8 of the bytes of
+all tokens. So the table of those bytes and an incremental UTF-8 decoder give the text exactly, whatever the
+pieces: the pieces together are the text of all ids decoded at once. Knows nothing of Triton.
 """
 
 import codecs

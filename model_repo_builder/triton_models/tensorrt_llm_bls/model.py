@@ -1,13 +1,16 @@
 """tensorrt_llm_bls: text in, text out, around calls of the engine model that this model makes itself.
 
-Tokenizing and detokenizing happen in this process, with the same modules that preprocessing and postprocessing use: two more
-models per token would cost more than the engine, and only a decoder that stays with its stream never splits a character. A
-thread per request, so an instance serves many at once; ``execute`` returns at once where answers may come later.
+Tokenizing and detokenizing happen in this process, with the same modules that preprocessing and
+postprocessing use: two more models per token would cost more than the engine, and only a decoder that stays
+with its stream never splits a character. A thread per request, so an instance serves many at once;
+``execute`` returns at once where answers may come later.
 """
 
 import json
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +19,16 @@ import triton_python_backend_utils as pb_utils
 
 from .answers import Answers, joined
 from .cancel_watch import CancelWatch
-from .engine_call import EngineCall, EngineError
+from .client_sender import ClientSender
+from .engine_call import EngineCall, EngineError, Silence
 from .model_settings import ModelSettings
 from .prompt_tensors import PromptTensors
 from .tokenizer_folder import load_tokenizer
 
-_MOST_AT_ONCE = 1024
 _ALWAYS = ("output_ids", "sequence_length")
 _ON_REQUEST = ("cum_log_probs", "output_log_probs", "context_logits", "generation_logits")
 _DRAFT = ("num_draft_tokens", "use_draft_logits")
-_FINAL = pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL
+_SILENT = "the engine stopped answering in the middle of this request; the server's log may have the reason"
 
 
 class TritonPythonModel:
@@ -47,40 +50,46 @@ class TritonPythonModel:
         wiring = json.loads(Path(__file__).with_name("wiring.json").read_text("utf-8"))
         self._engine_input_of: dict[str, str] = wiring["inputs"]
         self._watch = CancelWatch(settings.number("cancellation_check_period_ms", 50) / 1000)
-        self._threads = ThreadPoolExecutor(_MOST_AT_ONCE, thread_name_prefix="request")
+        self._silence_seconds = settings.number("engine_silence_seconds", 60)
 
     def execute(self, requests: list[Any]) -> list[Any] | None:
         if not self._decoupled:
-            return list(self._threads.map(self._answer, requests))
+            with ThreadPoolExecutor(len(requests)) as threads:
+                return list(threads.map(self._answer, requests))
         for request in requests:
-            self._threads.submit(self._stream, request, request.get_response_sender())
+            client = ClientSender(request.get_response_sender())
+            # No pool: a thread that waits for an answer which Triton lost must not keep the process from ending.
+            threading.Thread(target=self._stream, args=(request, client), name="request", daemon=True).start()
         return None
 
     def finalize(self) -> None:
-        self._threads.shutdown(wait=True)
         self._watch.close()
 
-    def _stream(self, request: Any, sender: Any) -> None:
+    def _stream(self, request: Any, client: ClientSender) -> None:
         """All answers of one request, then an empty one that says that these were all."""
+        silence = Silence(self._silence_seconds, lambda: client.finish(_SILENT))
+        error = None
         try:
-            for outputs in self._outputs(request, sender.is_cancelled):
-                sender.send(_response(outputs))
-        except (ValueError, EngineError) as error:
-            sender.send(_error(str(error)))
-        except Exception as error:  # the top of a thread: unanswered, the request would never end
-            pb_utils.Logger.log_error(f"tensorrt_llm_bls failed: {error!r}")
-            sender.send(_error("tensorrt_llm_bls failed on this request; the server's log has the reason"))
-        finally:
-            sender.send(flags=_FINAL)
+            with closing(self._outputs(request, client.has_left, silence)) as answers:
+                for outputs in answers:
+                    client.send(_response(outputs))
+        except (ValueError, EngineError) as failure:
+            error = str(failure)
+        except Exception as failure:  # the top of a thread: unanswered, the request would never end
+            pb_utils.Logger.log_error(f"tensorrt_llm_bls failed: {failure!r}")
+            error = "tensorrt_llm_bls failed on this request; the server's log has the reason"
+        client.finish(error)
 
     def _answer(self, request: Any) -> Any:
         try:
-            (outputs,) = self._outputs(request, request.is_cancelled)
+            (outputs,) = self._outputs(request, request.is_cancelled, None)
             return _response(outputs)
         except (ValueError, EngineError) as error:
             return _error(str(error))
 
-    def _outputs(self, request: Any, has_left: Callable[[], bool]) -> Iterator[dict[str, Any]]:
+    def _outputs(
+        self, request: Any, has_left: Callable[[], bool], silence: Silence | None
+    ) -> Generator[dict[str, Any], None, None]:
         """Dicts of output arrays: one, or one per answer of the engine where the request is streamed."""
         given = {tensor.name(): tensor.as_numpy() for tensor in request.inputs()}
         stream = _flag(given.get("stream"))
@@ -92,13 +101,18 @@ class TritonPythonModel:
         if stream and batch > 1:
             raise ValueError(f"stream takes one prompt per request, not {batch}: send one request each")
         wanted = [*_ALWAYS, *(name for name in _ON_REQUEST if name in request.requested_output_names())]
-        calls = [
-            EngineCall(self._engine, tensors, wanted, self._watch, has_left)
-            for tensors in self._engine_tensors(given, batch, stream)
-        ]
+        rows = list(self._engine_tensors(given, batch, stream))
         if stream:
-            return Answers(self._token_bytes, self._accumulate).of(calls[0])
-        return iter([joined([Answers.whole(call.last(), self._token_bytes) for call in calls])])
+            with closing(EngineCall(self._engine, rows[0], wanted, self._watch, has_left, silence)) as call:
+                yield from Answers(self._token_bytes, self._accumulate).of(call)
+        else:
+            with ThreadPoolExecutor(batch) as threads:  # a call waits for its answer: the rows run side by side
+                answers = list(threads.map(lambda row: self._answer_of(row, wanted, has_left), rows))
+            yield joined([Answers.whole(answer, self._token_bytes) for answer in answers])
+
+    def _answer_of(self, tensors: dict[str, Any], wanted: list[str], has_left: Callable[[], bool]) -> dict[str, Any]:
+        with closing(EngineCall(self._engine, tensors, wanted, self._watch, has_left)) as call:
+            return call.last()
 
     def _engine_tensors(self, given: dict[str, Any], batch: int, stream: bool) -> Iterator[dict[str, Any]]:
         """The engine takes one sequence per request: a dict of [1, ...] arrays for each row of the batch."""
