@@ -154,6 +154,7 @@ async def serve(settings: Settings, listener: socket.socket) -> None:
     host, port = listener.getsockname()[:2]
     logger.info("gateway %s on http://%s:%d, models: %s", __version__, host, port, ", ".join(service.models))
     await uvicorn.Server(config).serve(sockets=[listener])
+    logger.info("gateway stopped")
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -170,6 +171,7 @@ def listen(host: str, port: int) -> socket.socket:
 def main(argv: Sequence[str] | None = None) -> int:
     """The console command. 2 for a command line or settings that cannot work."""
     args = parser().parse_args(argv)
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # it advises to install PyTorch, which nobody needs here
     try:
         settings = read_settings(args, os.environ)
         logging.basicConfig(
@@ -177,6 +179,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             format="%(asctime)s %(levelname)s %(name)s %(message)s",
             stream=sys.stderr,
         )
+        logging.getLogger("uvicorn").setLevel("WARNING")
         uvloop.run(serve(settings, listen(settings.host, settings.port)))
     except SettingsError as error:
         print(f"gateway: {error.message}", file=sys.stderr)
