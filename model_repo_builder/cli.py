@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import Field, fields
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 
 from model_repo_builder import contract
 from model_repo_builder.errors import (
@@ -189,8 +190,15 @@ class _Tail:
         self._shown = len(text)
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one sentence, instead of listing every flag before it."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {message} (see `{self.prog} --help`)\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="model-repo-builder",
         description="Builds Triton model repositories for Qwen, and runs them.",
         allow_abbrev=False,
@@ -198,6 +206,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     repo = commands.add_parser(
         "repo",
+        usage="%(prog)s OUTPUT --engine {trtllm,openvino} --tokenizer DIR (--model PATH | --engine-dir DIR) [SETTINGS]",
         help="write a model repository",
         description="Writes a Triton model repository of five models, and gateway.toml beside them. "
         "OUTPUT must not exist, or be empty.",

@@ -26,7 +26,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
-from model_repo_builder.errors import LaunchError
+from model_repo_builder.errors import LaunchError, SettingsError
 from model_repo_builder.triton_log import Loading, loading, reason
 from model_repo_builder.tritonserver import find_tritonserver, surroundings
 
@@ -45,9 +45,9 @@ class Ports:
         numbers = [getattr(self, spec.name) for spec in fields(self)]
         for spec, number in zip(fields(self), numbers, strict=True):
             if not 1 <= number <= 65535:
-                raise LaunchError(f"{spec.name} port {number} is no port: give a number from 1 to 65535")
+                raise SettingsError(f"{spec.name} port {number} is no port: give a number from 1 to 65535")
         if len(set(numbers)) < len(numbers):
-            raise LaunchError("the grpc, http and metrics ports must be three different ones")
+            raise SettingsError("the grpc, http and metrics ports must be three different ones")
 
     @classmethod
     def free(cls, host: str = "127.0.0.1") -> Ports:

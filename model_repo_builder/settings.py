@@ -8,6 +8,7 @@ agree on.
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import MappingProxyType
@@ -94,6 +95,8 @@ class RepoSettings:
                 raise SettingsError(f"{name} is {value!r}: choose one of {', '.join(allowed)}")
         if not self.model_name or not self.model_name.isprintable() or self.model_name != self.model_name.strip():
             raise SettingsError(f"model_name is {self.model_name!r}: give the name that API clients send as `model`")
+        if not re.fullmatch(r"[^\s:/]+:\d{1,5}|\[[0-9a-fA-F:.]+\]:\d{1,5}", self.triton_address):
+            raise SettingsError(f"triton_address is {self.triton_address!r}: give host:port, such as 127.0.0.1:8001")
         if self.engine == "openvino" and self.model_path is None:
             raise SettingsError("engine openvino needs a model: give a Qwen GGUF file or an OpenVINO IR folder")
         if self.engine == "trtllm" and self.engine_dir is None:

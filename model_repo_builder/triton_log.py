@@ -15,11 +15,10 @@ _FAILED = re.compile(r"failed to load '([^']+)' version \d+: (.*)")
 _REPOSITORY_ERROR = re.compile(r"model_repository_manager\.cc:\d+\] \"?(.*)")
 _BUSY = re.compile(r"Socket '([^']+)' already in use")
 _ERROR_LINE = re.compile(r"^E\d{4} [\d:.]+ \d+ \S+\] \"?(.*?)\"?$")
-_STATUS_PREFIX = re.compile(
-    r"^(?:Poll failed for model directory '[^']*': )?"
-    r"(?:Internal|Invalid argument|Unavailable|Not found|unexpected)\b[:\s-]*",
-    re.I,
-)
+_PARSE_ERROR = re.compile(r"Error parsing text-format \S+: (.*)")
+_STATUS_PREFIX = re.compile(r"^(?:Internal|Invalid argument|Unavailable|Not found)\b[:\s-]*")
+# A Python exception comes with its traceback, whose line ends are written as backslash and n.
+_LINE_END = re.compile(r"\\n|\n")
 _HARMLESS = ("CudaDriverHelper", "unable to create stream", "unable to create cuda")
 
 
@@ -44,10 +43,11 @@ def reason(log: str) -> str | None:
         return f"the address {busy[1]} is already in use"
     failed = _FAILED.search(log)
     if failed:
-        return f"model {failed[1]} did not load: {_sentence(log, failed)}"
+        return f"model {failed[1]} did not load: {_plain(failed[2])}"
     broken = next((m for m in _REPOSITORY_ERROR.finditer(log) if _is_error(log, m)), None)
     if broken:
-        return _plain(broken[1].rstrip('"'))
+        detail = _PARSE_ERROR.search(log)
+        return _plain(broken[1]) + (f" ({_plain(detail[1])})" if detail else "")
     errors = [match[1] for match in map(_ERROR_LINE.match, log.splitlines()) if match]
     errors = [error for error in errors if not any(noise in error for noise in _HARMLESS)]
     if errors:
@@ -63,11 +63,5 @@ def _is_error(log: str, match: re.Match[str]) -> bool:
     return log.startswith("E", start)
 
 
-def _sentence(log: str, failed: re.Match[str]) -> str:
-    """The status text of a failed model. A Python traceback spans lines: its exception comes first, then "At:"."""
-    text = _plain(failed[2].rstrip('"'))
-    return text if text else _plain(log[failed.end() : failed.end() + 500].strip().splitlines()[0])
-
-
 def _plain(text: str) -> str:
-    return _STATUS_PREFIX.sub("", text.strip()).rstrip('"').strip()
+    return _LINE_END.split(_STATUS_PREFIX.sub("", text.strip()).strip('"'))[0].strip()

@@ -1,0 +1,127 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from model_repo_builder.contract import Model, Setting, Value, extend, load, releases
+from model_repo_builder.errors import ContractError
+
+SHARED = Path(__file__).parents[3] / "shared" / "contracts"
+
+
+def test_every_release_loads() -> None:
+    assert "v0.10.0" in releases()
+    for release in releases():
+        assert [model.name for model in load(release).models] == [
+            "preprocessing",
+            "tensorrt_llm",
+            "postprocessing",
+            "ensemble",
+            "tensorrt_llm_bls",
+        ]
+
+
+def test_unknown_release_names_the_known_ones() -> None:
+    with pytest.raises(ContractError, match=r"no contract 'v9'.*v0\.10\.0"):
+        load("v9")
+
+
+def test_unknown_engine_names_the_known_ones() -> None:
+    with pytest.raises(ContractError, match="openvino, trtllm"):
+        extend(load("v0.10.0"), "cuda")
+
+
+def test_bls_inputs_reach_the_engine_under_its_names() -> None:
+    wiring = load("v0.10.0").engine_inputs("tensorrt_llm_bls")
+    assert wiring["temperature"] == "temperature"
+    assert wiring["top_k"] == "runtime_top_k"
+    assert wiring["length_penalty"] == "len_penalty"
+    assert wiring["stream"] == "streaming"
+    made_elsewhere = {"text_input", "max_tokens", "stop_words", "bad_words", "end_id", "pad_id"}
+    bias_and_draft = {"embedding_bias_words", "embedding_bias_weights", "num_draft_tokens", "use_draft_logits"}
+    names = {tensor.name for tensor in load("v0.10.0").model("tensorrt_llm_bls").inputs}
+    assert set(wiring) == names - made_elsewhere - bias_and_draft
+
+
+@pytest.mark.parametrize("engine", ["openvino", "trtllm"])
+def test_our_additions_take_nothing_away(engine: str) -> None:
+    plain = load("v0.10.0")
+    for before, after in zip(plain.models, extend(plain, engine).models, strict=True):
+        assert after.inputs == before.inputs
+        assert after.outputs[: len(before.outputs)] == before.outputs
+        assert set(after.parameters) >= set(before.parameters)
+        added = [tensor.name for tensor in after.outputs[len(before.outputs) :]]
+        expected = ["output_ids", "sequence_length"] if before.name in ("ensemble", "tensorrt_llm_bls") else []
+        assert added == expected
+
+
+def test_golden_facts() -> None:
+    """The packaged data against the facts it was taken from."""
+    source = SHARED / "triton_repo_v0.10.0.json"
+    if not source.is_file():
+        reason = f"the contract facts in {source.parent} are not on this machine"
+        pytest.skip(reason)
+    facts = json.loads(source.read_text("utf-8"))["models"]
+    contract = load("v0.10.0")
+    assert [model.name for model in contract.models] == list(facts)
+    for model in contract.models:
+        assert _flat(model) == _expected(facts[model.name]), model.name
+
+
+def _raw(value: Value | None) -> Any:
+    return {"template": value.name} if isinstance(value, Setting) else value
+
+
+def _flat(model: Model) -> dict[str, Any]:
+    batching, instances = model.dynamic_batching, model.instances
+    return {
+        "platform": model.platform or None,
+        "backend": _raw(model.backend) or None,
+        "max_batch_size": _raw(model.max_batch_size),
+        "decoupled": _raw(model.decoupled),
+        "batching": batching
+        and ([_raw(size) for size in batching.preferred_batch_size], _raw(batching.max_queue_delay_microseconds)),
+        "instances": instances and (_raw(instances.count), instances.kind),
+        "inputs": [(t.name, t.type, t.dims, t.reshape, t.optional, t.ragged) for t in model.inputs],
+        "outputs": [(t.name, t.type, t.dims, t.reshape) for t in model.outputs],
+        "parameters": {name: _raw(value) for name, value in model.parameters.items()},
+        "steps": [(step.model, dict(step.inputs), dict(step.outputs)) for step in model.steps],
+    }
+
+
+def _expected(facts: dict[str, Any]) -> dict[str, Any]:
+    def value(raw: Any) -> Any:
+        return raw["literal"] if isinstance(raw, dict) and "literal" in raw else raw
+
+    def shape(raw: Any) -> Any:
+        return None if raw is None else tuple(raw)
+
+    batching = facts["dynamic_batching"]
+    group = facts["instance_group"][0] if facts["instance_group"] else None
+    return {
+        "platform": facts["platform"],
+        "backend": value(facts["backend"]),
+        "max_batch_size": value(facts["max_batch_size"]),
+        "decoupled": value(facts["decoupled"]),
+        "batching": batching
+        and ([value(size) for size in batching["preferred_batch_size"]], batching["max_queue_delay_microseconds"]),
+        "instances": group and (value(group["count"]), group["kind"]),
+        "inputs": [
+            (
+                t["name"],
+                t["data_type"].removeprefix("TYPE_"),
+                tuple(t["dims"]),
+                shape(t["reshape"]),
+                t["optional"],
+                t["allow_ragged_batch"],
+            )
+            for t in facts["inputs"]
+        ],
+        "outputs": [
+            (t["name"], t["data_type"].removeprefix("TYPE_"), tuple(t["dims"]), shape(t["reshape"]))
+            for t in facts["outputs"]
+        ],
+        "parameters": {name: value(raw) for name, raw in (facts["parameters"] or {}).items()},
+        "steps": [(s["model_name"], s["input_map"], s["output_map"]) for s in facts["ensemble_scheduling"] or []],
+    }
