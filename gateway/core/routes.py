@@ -45,7 +45,6 @@ class Route:
     ids: str = "output_ids"
     lengths: str = "sequence_length"
     text: str | None = None
-    cancels: bool = True  # whether Triton carries a cancel on to the engine at once
 
 
 def _sampled(field: str) -> Callable[[Generate, Tokenizer], Value]:
@@ -112,8 +111,7 @@ DIRECT = Route(
     ),
     streaming="streaming",
 )
-# The ensemble scheduler looks for a cancel only when a step answers: an engine that is still silent never hears of it.
-ENSEMBLE = Route("ensemble", _TEXT, streaming="stream", text="text_output", cancels=False)
+ENSEMBLE = Route("ensemble", _TEXT, streaming="stream", text="text_output")
 BLS = Route("bls", _TEXT, streaming="stream", text="text_output")
 
 # In the order in which "auto" tries them: exact ids first, and as little as possible between engine and gateway.

@@ -37,7 +37,7 @@ def create_app(service: Service, metrics: Metrics, settings: EndpointSettings) -
             yield
         finally:
             for model in service.models.values():
-                await model.backend.close()
+                await model.backend.transport.close()
 
     app = FastAPI(
         title="Qwen on Triton",

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from typing import Any
 
 from gateway.core.errors import UpstreamError, UpstreamUnavailable
-from gateway.core.routes import DIRECT, ROUTES, BindError, Bound, Route, bind, stop_tensors
+from gateway.core.routes import BLS, DIRECT, ROUTES, BindError, Bound, Route, bind, stop_tensors
 from gateway.core.tensors import Tensor
-from gateway.triton.transport import Response, Transport
+from gateway.triton.transport import Call, Response, Transport
 
 logger = logging.getLogger("gateway.triton")
 
@@ -29,7 +28,7 @@ class Backend:
         self._names = triton_models
         self._bound: Bound | None = None
         self._binding = asyncio.Lock()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._stop: tuple[str, Sequence[Tensor]] | None = None
 
     async def bound(self) -> Bound:
         """The binding, made on first use. UpstreamUnavailable while Triton is away, BindError where nothing fits."""
@@ -49,13 +48,13 @@ class Backend:
 
     async def stream(self, bound: Bound, request_id: str, tensors: Sequence[Tensor]) -> AsyncGenerator[Response, None]:
         """The engine's responses. Closing cancels. A Triton that went away may come back changed: it is bound anew."""
-        started = ended = False
+        started = False
+        call = Call(bound.model, request_id, tensors, bound.wanted, self._stop)
         try:
-            async with aclosing(self.transport.stream(bound.model, request_id, tensors, bound.wanted)) as responses:
+            async with aclosing(self.transport.stream(call)) as responses:
                 async for response in responses:
-                    started, ended = True, response.final
+                    started = True
                     yield response
-            ended = True
         except UpstreamUnavailable:
             self._bound = None
             raise
@@ -67,47 +66,27 @@ class Backend:
                     "The model is not loaded in its server right now. Try again shortly."
                 ) from exc
             raise
-        finally:
-            if not ended and not bound.route.cancels:
-                self._background(self._stop(request_id))
-
-    async def close(self) -> None:
-        """Ends what still runs in the background, then the connection."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.transport.close()
-
-    def _background(self, work: Coroutine[Any, Any, None]) -> None:
-        """Runs on its own: the request that asks for it is being cancelled itself."""
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _stop(self, request_id: str) -> None:
-        """Tells the engine itself, where Triton would not: the steps of an ensemble have the request's id."""
-        engine = self._names[DIRECT.name]
-        try:
-            signature = await self.transport.signature(engine)
-            tensors = stop_tensors(signature) if signature is not None else ()
-            if tensors:
-                async with aclosing(self.transport.stream(engine, request_id, tensors, ())) as responses:
-                    async for response in responses:
-                        if response.final:
-                            return
-        except UpstreamError as exc:
-            logger.warning("a cancelled request may still run in '%s': %s", engine, exc.message)
 
     async def _bind(self) -> Bound:
         refused: list[str] = []
         for route in self._routes:
             bound = await self._bind_route(route, refused)
             if bound is not None:
+                self._stop = await self._stop_of(bound)
                 logger.info("route %s on Triton model '%s'", route.name, bound.model)
                 for remark in bound.remarks:
                     logger.warning("%s", remark)
                 return bound
         raise BindError(" ".join(refused))
+
+    async def _stop_of(self, bound: Bound) -> tuple[str, Sequence[Tensor]] | None:
+        """What ends a request in the engine itself, where its id gets there: BLS gives the inner request another."""
+        if bound.route is BLS:
+            return None
+        engine = self._names[DIRECT.name]
+        signature = await self.transport.signature(engine)
+        tensors = stop_tensors(signature) if signature is not None else ()
+        return (engine, tensors) if tensors else None
 
     async def _bind_route(self, route: Route, refused: list[str]) -> Bound | None:
         name = self._names[route.name]

@@ -6,7 +6,8 @@ One ModelStreamInfer call per request: a stream of its own is what Triton can ca
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from typing import Any
 
 import grpc
@@ -15,10 +16,11 @@ from tritonclient.grpc import model_config_pb2, service_pb2, service_pb2_grpc
 from gateway.core.errors import GatewayError, UpstreamError
 from gateway.core.tensors import ModelSignature, Tensor, TensorSpec
 from gateway.triton.errors import grpc_errors
-from gateway.triton.transport import Response
+from gateway.triton.transport import Call, Response
 
 # Prompts and log-probabilities can be long; the 4 MiB default of gRPC is not meant for tensors.
 _MAX_MESSAGE = 64 * 1024 * 1024
+END_SECONDS = 2.0  # for a call to come to its end by itself, before it is cancelled
 _OPTIONS = [
     ("grpc.max_send_message_length", _MAX_MESSAGE),
     ("grpc.max_receive_message_length", _MAX_MESSAGE),
@@ -40,20 +42,53 @@ class GrpcTransport:
         self._timeout = control_timeout
         self._channel = grpc.aio.insecure_channel(endpoint, options=_OPTIONS)
         self._stub = service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
+        self._tasks: set[asyncio.Task[None]] = set()
 
-    async def stream(
-        self, model: str, request_id: str, tensors: Sequence[Tensor], outputs: Sequence[str]
-    ) -> AsyncGenerator[Response, None]:
-        request = _request(model, request_id, tensors, outputs)
-        call = self._stub.ModelStreamInfer(_once(request))
+    async def stream(self, call: Call) -> AsyncGenerator[Response, None]:
+        rpc = self._stub.ModelStreamInfer(_once(_request(call)))
+        final = False
+        # Shielded, because grpc.aio cancels the call of a read that is cancelled, and how it ends is decided below.
+        reading = asyncio.ensure_future(rpc.read())
         try:
-            with grpc_errors(model):
-                async for message in call:
+            with grpc_errors(call.model):
+                while (message := await asyncio.shield(reading)) is not grpc.aio.EOF:
                     if message.error_message:
+                        final = True
                         raise UpstreamError(f"The engine failed the request: {_first_line(message.error_message)}")
-                    yield _response(message.infer_response)
+                    response = _response(message.infer_response)
+                    final = response.final
+                    reading = asyncio.ensure_future(rpc.read())
+                    yield response
+                final = True
         finally:
-            call.cancel()  # the one place; a no-op once the call is over
+            self._background(self._end(rpc, reading, None if final else call))
+
+    async def _end(self, rpc: Any, reading: asyncio.Future[Any], call: Call | None) -> None:
+        """Ends a call, wherever it is: the one place. ``call`` is None where the last response was read."""
+        try:
+            if call is None or call.stop is not None:
+                await asyncio.wait_for(self._drain(rpc, reading, call), END_SECONDS)
+        except (grpc.RpcError, GatewayError, asyncio.TimeoutError):
+            pass  # then it is cancelled
+        finally:
+            rpc.cancel()  # a no-op once the call is over
+            await asyncio.gather(reading, return_exceptions=True)
+
+    async def _drain(self, rpc: Any, reading: asyncio.Future[Any], call: Call | None) -> None:
+        if call is not None and call.stop is not None:
+            model, tensors = call.stop
+            stop = self._stub.ModelStreamInfer(_once(_request(Call(model, call.id, tensors))))
+            while await stop.read() is not grpc.aio.EOF:
+                pass
+        message = await reading
+        while message is not grpc.aio.EOF:
+            message = await rpc.read()
+
+    def _background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Runs on its own: whoever asks for it may be being cancelled."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def signature(self, model: str) -> ModelSignature | None:
         with grpc_errors(model):
@@ -74,6 +109,7 @@ class GrpcTransport:
         return bool(reply.ready)
 
     async def close(self) -> None:
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._channel.close()
 
 
@@ -81,14 +117,14 @@ async def _once(request: Any) -> AsyncIterator[Any]:
     yield request
 
 
-def _request(model: str, request_id: str, tensors: Sequence[Tensor], outputs: Sequence[str]) -> Any:
-    request = service_pb2.ModelInferRequest(model_name=model, id=request_id)
+def _request(call: Call) -> Any:
+    request = service_pb2.ModelInferRequest(model_name=call.model, id=call.id)
     # Some models end their stream with a response that has the final flag and nothing else: BLS always does.
     request.parameters["triton_enable_empty_final_response"].bool_param = True
-    for tensor in tensors:
+    for tensor in call.tensors:
         request.inputs.add(name=tensor.name, datatype=tensor.datatype, shape=tensor.shape)
         request.raw_input_contents.append(tensor.data)
-    for name in outputs:
+    for name in call.outputs:
         request.outputs.add(name=name)
     return request
 

@@ -21,13 +21,27 @@ class Response:
     final: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request to a model. ``id`` is unique among those in flight; ``outputs`` empty: all of them.
+
+    ``stop``: the model and the tensors that, sent under the same id, end the request from inside. It is how a request
+    is ended early where the engine has such an input: a gRPC cancel that meets the engine's last response has crashed
+    tritonserver 2.51 (seen once in about 500), and an ensemble passes none on to an engine that is still silent.
+    """
+
+    model: str
+    id: str
+    tensors: Sequence[Tensor]
+    outputs: Sequence[str] = ()
+    stop: tuple[str, Sequence[Tensor]] | None = None
+
+
 class Transport(Protocol):
     """A connection to one Triton. Every method raises only errors of ``core.errors``."""
 
-    def stream(
-        self, model: str, request_id: str, tensors: Sequence[Tensor], outputs: Sequence[str]
-    ) -> AsyncGenerator[Response, None]:
-        """The responses to one request, as they come. Closing the generator cancels the request in Triton."""
+    def stream(self, call: Call) -> AsyncGenerator[Response, None]:
+        """The responses to one request, as they come. Closing the generator ends the request in Triton."""
         ...
 
     async def signature(self, model: str) -> ModelSignature | None:
