@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -192,8 +193,9 @@ def test_a_conversation_is_the_same_ids_on_every_route(scripted: Gateway, script
 
 
 @pytest.fixture
-def sdk(scripted: Gateway) -> OpenAI:
-    return OpenAI(base_url=scripted.api, api_key="none", max_retries=0)
+def sdk(scripted: Gateway) -> Iterator[OpenAI]:
+    with OpenAI(base_url=scripted.api, api_key="none", max_retries=0) as client:
+        yield client
 
 
 @every_route
