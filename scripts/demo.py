@@ -110,7 +110,7 @@ def wait_until_answered(url: str, child: subprocess.Popen[bytes], what: str) -> 
             raise DemoError(f"{what} stopped; its message above says why.")
         with contextlib.suppress(urllib.error.URLError, OSError), urllib.request.urlopen(url, timeout=2):
             return
-        time.sleep(0.1)
+        time.sleep(0.5)  # more than the launcher takes to say that it is ready
     raise DemoError(f"{what} was not ready within {STARTUP_SECONDS} seconds; its log above says how far it came.")
 
 
@@ -160,7 +160,8 @@ def demo(args: argparse.Namespace, folder: Path) -> None:
         wait_until_answered(f"http://127.0.0.1:{args.http_port}/v2/health/ready", server, "Triton")
         gateway = stack.enter_context(
             started(
-                str(BIN / "gateway"), "serve", "--config", str(repository / "gateway.toml"), "--port", str(args.port)
+                *(str(BIN / "gateway"), "serve", "--config", str(repository / "gateway.toml")),
+                *("--port", str(args.port), "--log-level", "warning"),
             )
         )
         wait_until_answered(f"{base_url}/readyz", gateway, "The gateway")

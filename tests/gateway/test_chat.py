@@ -243,16 +243,19 @@ def test_an_engine_error_before_the_first_token_has_a_status(scripted: Gateway, 
     assert "no room left" in reply.json()["error"]["message"]
 
 
-@every_route
-def test_an_engine_error_in_a_stream_is_one_frame_and_the_end(scripted: Gateway, route: str) -> None:
-    script = Script(text="one two three", error_after=2, delay_ms=30, error="the engine broke")
+@pytest.mark.parametrize(
+    ("route", "message"),
+    [("direct", "the engine broke"), ("ensemble", "the engine broke"), ("bls", "stopped answering")],
+)
+def test_an_engine_error_in_a_stream_is_one_frame_and_the_end(scripted: Gateway, route: str, message: str) -> None:
+    script = Script(text="one two three four", error_after=6, delay_ms=30, error="the engine broke")
     body = {"model": route, "messages": messages(script), "stream": True}
     reply = httpx.post(f"{scripted.api}/chat/completions", json=body, timeout=30)
     assert reply.status_code == 200
     *chunks, error, done = events(reply.text)
     assert done == "[DONE]"
     assert set(error) == {"error"}
-    assert "the engine broke" in error["error"]["message"]
+    assert message in error["error"]["message"]
     assert all(chunk["choices"][0]["finish_reason"] is None for chunk in chunks)
 
 

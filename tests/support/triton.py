@@ -103,12 +103,20 @@ def build_repository(folder: Path, tokenizer: Path, model: Path, ports: Ports, *
 def script_engine(repository: Path, tokenizer: Path, journal: Path) -> None:
     """Put the scripted engine in the engine's place; names, types and decoupling stay the builder's."""
     model = repository / "tensorrt_llm"
-    config = text_format.Parse((model / "config.pbtxt").read_text(encoding="utf-8"), model_config_pb2.ModelConfig())
-    config.parameters["scripted_tokenizer"].string_value = str(tokenizer / "tokenizer.json")
-    config.parameters["scripted_journal"].string_value = str(journal)
-    (model / "config.pbtxt").write_text(text_format.MessageToString(config, as_utf8=True), encoding="utf-8")
+    set_parameters(model, scripted_tokenizer=str(tokenizer / "tokenizer.json"), scripted_journal=str(journal))
+    # Triton loses an engine's error on its way to BLS once a stream has begun: only the silence after it shows.
+    set_parameters(repository / "tensorrt_llm_bls", engine_silence_seconds="2")
     shutil.rmtree(model / "1")
     shutil.copytree(SCRIPTED_ENGINE, model / "1", ignore=shutil.ignore_patterns("__pycache__"))
+
+
+def set_parameters(model: Path, **parameters: str) -> None:
+    """Set parameters in a model's config.pbtxt, and leave the rest as the builder wrote it."""
+    path = model / "config.pbtxt"
+    config = text_format.Parse(path.read_text(encoding="utf-8"), model_config_pb2.ModelConfig())
+    for name, value in parameters.items():
+        config.parameters[name].string_value = value
+    path.write_text(text_format.MessageToString(config, as_utf8=True), encoding="utf-8")
 
 
 @contextlib.contextmanager
