@@ -112,10 +112,8 @@ class RepoSettings:
 
     @property
     def bls_instances(self) -> int:
-        """NVIDIA advises one per sequence of a batch; ours serves many requests, so a CPU needs one."""
-        if self.bls_instance_count is not None:
-            return self.bls_instance_count
-        return self.triton_max_batch_size if self.engine == "trtllm" else 1
+        """An instance serves one request at a time, so there is one for each sequence of a batch."""
+        return self.triton_max_batch_size if self.bls_instance_count is None else self.bls_instance_count
 
 
 def _check_types(settings: RepoSettings) -> None:

@@ -25,7 +25,7 @@ def test_defaults_are_those_known_to_be_good() -> None:
 @pytest.mark.parametrize(
     ("changes", "instances"),
     [
-        pytest.param({}, 1, id="a CPU needs one"),
+        pytest.param({}, 8, id="default batch size"),
         pytest.param({"engine": "trtllm", "engine_dir": Path("e"), "triton_max_batch_size": 16}, 16, id="batch size"),
         pytest.param({"bls_instance_count": 3}, 3, id="as given"),
     ],

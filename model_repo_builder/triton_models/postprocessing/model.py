@@ -8,7 +8,7 @@ by one.
 
 import json
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from typing import Any
 
 import numpy as np
@@ -35,9 +35,9 @@ class TritonPythonModel:
         self._token_bytes = tokenizer.token_bytes
         self._engine = settings.text("tensorrt_llm_model_name")
         self._leftovers = Leftovers()
-        self._stopped: OrderedDict[str, float] = (
-            OrderedDict()
-        )  # request id -> when; a few more pieces come after the stop
+        # Request id -> when; a few more pieces come after the stop.
+        self._stopped: OrderedDict[str, float] = OrderedDict()
+        self._ended: deque[Any] = deque(maxlen=4)
 
     def execute(self, requests: list[Any]) -> list[Any]:
         return [self._answer(request) for request in requests]
@@ -81,4 +81,4 @@ class TritonPythonModel:
             self._stopped.move_to_end(request_id)
             while len(self._stopped) > _STOPS_REMEMBERED:
                 self._stopped.popitem(last=False)
-            stop_engine(self._engine, request_id)
+            stop_engine(self._engine, request_id, self._ended.append)

@@ -14,23 +14,25 @@ class ClientSender:
     def __init__(self, sender: Any) -> None:
         self._sender = sender
         self._lock = threading.Lock()
-        self._finished = False
+        self.finished = threading.Event()
 
     def send(self, response: Any) -> None:
         with self._lock:
-            if not self._finished:
+            if not self.finished.is_set():
                 self._sender.send(response)
 
     def finish(self, error: str | None = None) -> None:
         """An error if there was one, then the empty answer that says that this was all. Only the first call counts."""
         with self._lock:
-            if self._finished:
+            if self.finished.is_set():
                 return
-            self._finished = True
-            if error is not None:
-                self._sender.send(pb_utils.InferenceResponse(error=pb_utils.TritonError(error)))
-            self._sender.send(flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+            try:
+                if error is not None:
+                    self._sender.send(pb_utils.InferenceResponse(error=pb_utils.TritonError(error)))
+                self._sender.send(flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+            finally:
+                self.finished.set()
 
     def has_left(self) -> bool:
         with self._lock:
-            return not self._finished and bool(self._sender.is_cancelled())
+            return not self.finished.is_set() and bool(self._sender.is_cancelled())

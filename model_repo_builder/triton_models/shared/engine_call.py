@@ -45,9 +45,16 @@ class EngineCall:
         outputs: Iterable[str],
         watch: CancelWatch,
         has_left: Callable[[], bool],
+        keep: Callable[[Any], None],
         silence: Silence | None = None,
     ) -> None:
+        """``keep`` holds on to ended answers until the next request has ended too.
+
+        Triton 2.51 delivers them from a thread of its own, which may let go of the last one after this process has.
+        It then frees Python objects without holding the interpreter's lock, and the process crashes.
+        """
         self._model_name = model_name
+        self._keep = keep
         self._id = uuid.uuid4().hex
         self._watch = watch
         request = pb_utils.InferenceRequest(
@@ -90,6 +97,7 @@ class EngineCall:
     def close(self) -> None:
         """Ends it if it still runs. The client is not asked any more whether it has left: that would crash Triton."""
         self._forget()
+        self._keep(self._responses)
         if self._running:
             self._stop()
             for _ in self._responses:
@@ -114,4 +122,4 @@ class EngineCall:
         self._watch.remove((self._id, "silence"))
 
     def _stop(self) -> None:
-        stop_engine(self._model_name, self._id)
+        stop_engine(self._model_name, self._id, self._keep)

@@ -5,11 +5,15 @@ already runs, so our models say it themselves. Knows the three inputs that the e
 their values do not matter.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import triton_python_backend_utils as pb_utils
 
 
-def stop_engine(model_name: str, request_id: str) -> None:
+def stop_engine(model_name: str, request_id: str, keep: Callable[[Any], None]) -> None:
+    """``keep`` holds on to the ended answers for a while: see ``EngineCall``."""
     one = np.array([[1]], dtype=np.int32)
     request = pb_utils.InferenceRequest(
         model_name=model_name,
@@ -23,7 +27,9 @@ def stop_engine(model_name: str, request_id: str) -> None:
         ],
     )
     try:
-        for _ in request.exec(decoupled=True):  # an empty answer, or the error that nothing has this id any more
+        answers = request.exec(decoupled=True)
+        keep(answers)
+        for _ in answers:  # an empty one, or the error that nothing has this id any more
             pass
     except pb_utils.TritonModelException as error:
         pb_utils.Logger.log_warn(f"request {request_id} of {model_name} could not be stopped: {error}")

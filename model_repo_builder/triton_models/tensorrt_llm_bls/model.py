@@ -2,14 +2,16 @@
 
 Tokenizing and detokenizing happen in this process, with the same modules that preprocessing and
 postprocessing use: two more models per token would cost more than the engine, and only a decoder that stays
-with its stream never splits a character. A thread per request, so an instance serves many at once;
-``execute`` returns at once where answers may come later.
+with its stream never splits a character.
+
+An instance serves one request at a time, and concurrency is the number of instances: Triton 2.51 corrupts the
+memory of a process that makes several of these calls at once (it crashed within 100 requests at 64 at once).
 """
 
 import json
 import threading
+from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -50,16 +52,17 @@ class TritonPythonModel:
         wiring = json.loads(Path(__file__).with_name("wiring.json").read_text("utf-8"))
         self._engine_input_of: dict[str, str] = wiring["inputs"]
         self._watch = CancelWatch(settings.number("cancellation_check_period_ms", 50) / 1000)
+        self._ended: deque[Any] = deque(maxlen=4)  # of two requests, each of which may also have been stopped
         self._silence_seconds = settings.number("engine_silence_seconds", 60)
 
     def execute(self, requests: list[Any]) -> list[Any] | None:
         if not self._decoupled:
-            with ThreadPoolExecutor(len(requests)) as threads:
-                return list(threads.map(self._answer, requests))
+            return [self._answer(request) for request in requests]
         for request in requests:
             client = ClientSender(request.get_response_sender())
-            # No pool: a thread that waits for an answer which Triton lost must not keep the process from ending.
+            # A thread, because one that waits for an answer which Triton lost never comes back, and is left behind.
             threading.Thread(target=self._stream, args=(request, client), name="request", daemon=True).start()
+            client.finished.wait()
         return None
 
     def finalize(self) -> None:
@@ -103,15 +106,16 @@ class TritonPythonModel:
         wanted = [*_ALWAYS, *(name for name in _ON_REQUEST if name in request.requested_output_names())]
         rows = list(self._engine_tensors(given, batch, stream))
         if stream:
-            with closing(EngineCall(self._engine, rows[0], wanted, self._watch, has_left, silence)) as call:
+            with closing(
+                EngineCall(self._engine, rows[0], wanted, self._watch, has_left, self._ended.append, silence)
+            ) as call:
                 yield from Answers(self._token_bytes, self._accumulate).of(call)
         else:
-            with ThreadPoolExecutor(batch) as threads:  # a call waits for its answer: the rows run side by side
-                answers = list(threads.map(lambda row: self._answer_of(row, wanted, has_left), rows))
+            answers = [self._answer_of(row, wanted, has_left) for row in rows]
             yield joined([Answers.whole(answer, self._token_bytes) for answer in answers])
 
     def _answer_of(self, tensors: dict[str, Any], wanted: list[str], has_left: Callable[[], bool]) -> dict[str, Any]:
-        with closing(EngineCall(self._engine, tensors, wanted, self._watch, has_left)) as call:
+        with closing(EngineCall(self._engine, tensors, wanted, self._watch, has_left, self._ended.append)) as call:
             return call.last()
 
     def _engine_tensors(self, given: dict[str, Any], batch: int, stream: bool) -> Iterator[dict[str, Any]]:
