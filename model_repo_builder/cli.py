@@ -53,7 +53,7 @@ _OWN_FLAGS = ("engine", "tokenizer_dir", "model_path", "engine_dir", "contract",
 _NO_FLAG = ("tensorrt_llm_model_name",)
 _HELP = {
     "triton_address": "where the gateway finds this Triton; written to gateway.toml",
-    "triton_max_batch_size": "most sequences at once: at most what a TensorRT engine was built for; no limit for openvino",
+    "triton_max_batch_size": "most sequences at once: at most what a TensorRT engine was built for",
     "max_beam_width": "widest beam search a request may ask for",
     "max_seq_len": "longest prompt and answer together, in tokens; not given: what the model holds",
     "vocab_size": "length of the engine's logits; not given: read from the model",
