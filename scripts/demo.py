@@ -25,7 +25,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 MODEL = "qwen"
-QUESTION = "Hello! Who are you?"
+SEEDLING = ROOT / "model_repo_builder" / "seedling"
+QUESTIONS = ("Hello! Who are you?", "How do I start the gateway?", "网关的默认端口是多少？")
 STARTUP_SECONDS = 300
 
 
@@ -41,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
     arguments.add_argument("--once", action="store_true", help="end after the answer")
     arguments.add_argument("--model", type=Path, help="a Qwen GGUF file (make demo MODEL=...)")
     arguments.add_argument("--tokenizer", type=Path, help="its tokenizer folder (make demo TOKENIZER=...)")
-    arguments.add_argument("--question", default=QUESTION, help="what to ask")
+    arguments.add_argument("--question", action="append", help="what to ask; may be given several times")
     arguments.add_argument("--port", type=int, default=9000, help="of the gateway (default 9000)")
     arguments.add_argument("--grpc-port", type=int, default=8001, help="of Triton (default 8001)")
     arguments.add_argument("--http-port", type=int, default=8000, help="of Triton (default 8000)")
@@ -62,14 +63,16 @@ def check_ports(args: argparse.Namespace) -> None:
             ) from exc
 
 
-def model_and_tokenizer(args: argparse.Namespace, folder: Path) -> tuple[Path, Path]:
-    """What was given, else a tiny model with random weights."""
+def model_and_tokenizer(args: argparse.Namespace) -> tuple[Path, Path]:
+    """What was given, else Seedling, the tiny Qwen that comes with the project."""
     if (args.model is None) != (args.tokenizer is None):
         raise DemoError("Give both: make demo MODEL=model.gguf TOKENIZER=folder-of-its-tokenizer")
     if args.model is not None:
         return args.model, args.tokenizer
-    run(sys.executable, "-m", "tests.support.tiny_qwen", str(folder))
-    return folder / "tiny-qwen.gguf", folder / "tokenizer"
+    files = sorted(SEEDLING.glob("*.gguf"))
+    if not files:
+        raise DemoError(f"{SEEDLING} holds no model: restore it with git, or give MODEL= and TOKENIZER=")
+    return files[0], SEEDLING
 
 
 def shown(command: tuple[str, ...]) -> None:
@@ -119,33 +122,34 @@ def chat(base_url: str, question: str) -> None:
     from openai import OpenAI
 
     print(f"\nYou: {question}\nQwen: ", end="", flush=True)
-    client = OpenAI(base_url=base_url, api_key="none")
     started_at = time.perf_counter()
     first = None
     usage = None
-    stream = client.chat.completions.create(
-        model=MODEL,
-        messages=[{"role": "user", "content": question}],
-        max_tokens=128,
-        temperature=0,
-        stream=True,
-        stream_options={"include_usage": True},
-    )
-    for chunk in stream:
-        usage = chunk.usage or usage
-        for choice in chunk.choices:
-            if choice.delta.content:
-                first = first or time.perf_counter()
-                print(choice.delta.content, end="", flush=True)
+    with OpenAI(base_url=base_url, api_key="none") as client:
+        stream = client.chat.completions.create(
+            model=MODEL,
+            messages=[{"role": "user", "content": question}],
+            max_tokens=256,
+            temperature=0,
+            stream=True,
+            stream_options={"include_usage": True},
+        )
+        for chunk in stream:
+            usage = chunk.usage or usage
+            for choice in chunk.choices:
+                if choice.delta.content:
+                    first = first or time.perf_counter()
+                    print(choice.delta.content, end="", flush=True)
     if first is None or usage is None:
         raise DemoError("The answer was empty; the logs above say more.")
     seconds = time.perf_counter() - started_at
-    print(f"\n\n({usage.completion_tokens} tokens in {seconds:.1f} s, the first after {first - started_at:.2f} s)")
+    print(f"\n({usage.completion_tokens} tokens in {seconds:.1f} s, the first after {first - started_at:.2f} s)")
 
 
 def demo(args: argparse.Namespace, folder: Path) -> None:
     check_ports(args)
-    model, tokenizer = model_and_tokenizer(args, folder)
+    model, tokenizer = model_and_tokenizer(args)
+    questions = args.question or QUESTIONS
     repository = folder / "repository"
     triton = ("--grpc-port", args.grpc_port, "--http-port", args.http_port, "--metrics-port", args.metrics_port)
     base_url = f"http://127.0.0.1:{args.port}"
@@ -165,11 +169,12 @@ def demo(args: argparse.Namespace, folder: Path) -> None:
             )
         )
         wait_until_answered(f"{base_url}/readyz", gateway, "The gateway")
-        chat(f"{base_url}/v1", args.question)
+        for question in questions:
+            chat(f"{base_url}/v1", question)
         print(
             f"\nTry it yourself:\n\n  curl -N {base_url}/v1/chat/completions -H 'content-type: application/json' \\\n"
             f'    -d \'{{"model": "{MODEL}", "stream": true, '
-            f'"messages": [{{"role": "user", "content": "{args.question}"}}]}}\'\n\n'
+            f'"messages": [{{"role": "user", "content": "{questions[0]}"}}]}}\'\n\n'
             f"The API's description is at {base_url}/docs."
         )
         if args.once:
