@@ -123,7 +123,7 @@ def test_a_stop_string_over_every_split(scripted: Gateway, first: int) -> None:
 
 @every_route
 def test_a_stop_string_cancels_upstream(scripted: Gateway, route: str, scripted_triton: ScriptedTriton) -> None:
-    tag = f"stop-{route}"
+    tag = f"stop-string-{route}"
     script = Script(tag=tag, text="one STOP two ", repeat=True, delay_ms=20)
     assert ask(scripted, script, model=route, stop=["STOP"]).reason == "stop"
     ended = scripted_triton.journal.wait_for(tag, "end")

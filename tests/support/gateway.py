@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.children import die_with_parent
+
 GATEWAY = Path(sys.executable).with_name("gateway")
 START_TIMEOUT = 60
 _LISTENING = re.compile(r"on (http://\S+:\d+), models")
@@ -48,7 +50,7 @@ def gateway_serving(log: Path, *flags: str) -> Iterator[Gateway]:
     """A gateway from the moment it listens to its end."""
     command = [str(GATEWAY), "serve", "--port", "0", *flags]
     with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, preexec_fn=die_with_parent)
     try:
         yield Gateway(_wait_until_serving(process, log), log, process)
     finally:

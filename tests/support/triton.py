@@ -25,6 +25,7 @@ import pytest
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2, service_pb2, service_pb2_grpc
 
+from tests.support.children import die_with_parent
 from tests.support.scripted_engine.journal import Journal
 from tests.support.tokenizer import TokenizerFolder
 
@@ -125,7 +126,7 @@ def running(repository: Path, ports: Ports, log: Path) -> Iterator["subprocess.P
     command = [str(BUILDER), "launch", str(repository), "--verbose"]
     command += ["--grpc-port", str(ports.grpc), "--http-port", str(ports.http), "--metrics-port", str(ports.metrics)]
     with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, preexec_fn=die_with_parent)
     try:
         _wait_until_ready(process, ports, log)
         yield process
