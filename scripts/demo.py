@@ -189,6 +189,7 @@ def main() -> int:
     args = parser().parse_args()
     # A terminal's Ctrl-C and a supervisor's SIGTERM end it alike: by leaving the with blocks above.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells start background jobs with it ignored
     with tempfile.TemporaryDirectory(prefix="qwen-demo-") as folder:
         try:
             demo(args, Path(folder))
