@@ -142,19 +142,31 @@ def tool_later(rng: random.Random, thinking: bool) -> Example:
     return replace(first, messages=(*first.messages, *done), answer=turn.answer, thought=turn.thought, kind="unneeded")
 
 
+def drilled(rng: random.Random, thinking: bool) -> Example:
+    """Copying and little else."""
+    if rng.random() < 0.4:
+        return tools.tiny(rng, thinking)
+    turn = talk.drill(rng)
+    return Example(
+        ({"role": "user", "content": turn.user},), turn.answer, turn.thought, thinking=thinking, kind="drill"
+    )
+
+
 KINDS: tuple[tuple[Callable[[random.Random, bool], Example], float], ...] = (
-    (single, 46),
+    (single, 44),
     (later, 8),
     (remembered, 9),
-    (tools.example, 38),
+    (tools.example, 48),
     (unneeded, 3),
     (tool_later, 3),
+    (drilled, 10),
 )
 
 
-def example(rng: random.Random) -> Example:
+def example(rng: random.Random, drills: float = 0.0) -> Example:
     makers, weights = zip(*KINDS, strict=True)
-    made = rng.choices(makers, weights)[0](rng, rng.random() < THINKING)
+    maker = drilled if drills and rng.random() < drills else rng.choices(makers, weights)[0]
+    made = maker(rng, rng.random() < THINKING)
     if rng.random() < 0.25:
         made = replace(made, messages=({"role": "system", "content": rng.choice(SYSTEM)}, *made.messages))
     if made.thinking and rng.random() < 0.06 and made.messages[-1]["role"] == "user":
@@ -163,10 +175,11 @@ def example(rng: random.Random) -> Example:
     return made
 
 
-def examples(seed: str) -> Iterator[Example]:
+def examples(seed: str, drills: float = 0.0) -> Iterator[Example]:
+    """The stream of a seed; `drills` is a share of copying beyond that of the mixture."""
     rng = random.Random(seed)
     while True:
-        yield example(rng)
+        yield example(rng, drills)
 
 
 def main() -> None:

@@ -30,10 +30,13 @@ TERM_EN = (
     "what do you know about {}", "what is meant by {}", "{}", "can you explain {}", "what is {} in simple words", "describe {}",
     "i do not know what {} is", "what is the meaning of {}", "could you say in one sentence what {} is", "what is {} for", "what is {} good for",
     "i keep hearing about {}, what is that", "{}, what is that", "what does the word {} stand for", "give me a definition of {}",
+    "what might {} be", "{} explained briefly", "explain {} briefly", "in two words: {}", "how would you describe {}", "how do you define {}",
+    "could you explain to a beginner what {} is", "what kind of thing is {}", "is {} something important", "remind me what {} means",
 )  # fmt: skip
 TERM_ZH = (
     "什么是{}", "{}是什么", "{}是什么意思", "解释一下{}", "介绍一下{}", "{}", "说说{}", "{}是啥", "请解释{}", "能解释一下{}吗",
-    "我不懂{}", "{}指的是什么", "讲讲{}", "给我讲一下{}到底是什么东西", "经常听说{}，那是什么", "{}有什么用", "{}这个词是什么意思", "{}是用来干什么的",
+    "我不懂{}", "{}指的是什么", "讲讲{}", "给我讲一下{}到底是什么东西", "经常听说{}，那是什么", "{}有什么用", "{}这个词是什么意思", "{}是用来干什么的", "{}是什么东西", "{}是做啥的", "什么叫{}", "{}怎么理解", "有人知道{}是什么吗", "{}是用来做什么的",
+    "简单解释{}", "{}是个什么概念", "提醒我一下{}是什么",
 )  # fmt: skip
 TERM_EN_HELD = ("in a nutshell, what would {} be", "what exactly is {}")
 TERM_ZH_HELD = ("谁能告诉我{}是做什么的", "{}具体是什么")
@@ -172,7 +175,7 @@ def ask_en(rng: random.Random, fact: Fact) -> str:
     """A way to ask for a fact: as written, loosened, put into other words around it, or as a few keywords."""
     roll = rng.random()
     if fact.words_en and roll < 0.25:
-        chosen = rng.sample(fact.words_en, min(len(fact.words_en), rng.randint(2, 4)))
+        chosen = rng.sample(fact.words_en, min(len(fact.words_en), rng.choice((2, 3, 3, 4))))
         filler = rng.sample(sorted(SMALL_WORDS), rng.randint(0, 4))
         pieces = chosen + filler
         if rng.random() < 0.5:

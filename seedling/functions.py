@@ -197,6 +197,11 @@ PARAMETERS_HELD: tuple[tuple[str, str, str], ...] = (
     ("warehouse", "word", "仓库"), ("passengers", "int", "乘客数"), ("invoice_no", "code", "发票号"), ("deadline", "date", "截止日期"),
     ("speed", "number", "速度"), ("mode", "enum:fast|slow|auto", "模式"), ("reviewer", "person", "审核人"), ("harbor", "city", "港口"),
     ("nickname", "name", "昵称"), ("retries", "int", "重试次数"), ("dry_run", "bool", "试运行"), ("topics", "list", "主题"),
+    ("altitude", "number", "高度"), ("hostname", "host", "主机名"), ("birthplace", "city", "出生地"), ("surname", "name", "姓"), ("checkout", "date", "退房"),
+    ("bedtime", "clock", "就寝时间"), ("voltage", "number", "电压"), ("attempts", "int", "次数"), ("visibility", "enum:public|private", "可见性"),
+    ("attendees", "list", "出席者"), ("caption", "phrase", "说明"), ("barcode", "code", "条码"), ("humidity", "number", "湿度"), ("postcode", "code", "邮编"),
+    ("theme_name", "word", "主题名"), ("manager", "person", "经理"), ("overwrite", "bool", "覆盖"), ("keywords", "list", "关键词"), ("thickness", "number", "厚度"),
+    ("columns", "int", "列数"), ("encoding", "word", "编码"), ("expiry", "date", "到期"), ("logfile", "path", "日志文件"), ("nationality", "word", "国籍"),
 )  # fmt: skip
 
 
@@ -299,13 +304,19 @@ def made(rng: random.Random, held_out: bool = False, noun: str | None = None) ->
 
 
 def describe(
-    rng: random.Random, name: str, text: str, parameters: tuple[Parameter, ...], opaque: bool = False
+    rng: random.Random,
+    name: str,
+    text: str,
+    parameters: tuple[Parameter, ...],
+    opaque: bool = False,
+    labelled: bool = False,
 ) -> dict[str, Any]:
-    """A function as clients write it: the same content with the freedom that real clients take. An opaque name needs its text."""
+    """A function as clients write it: the same content with the freedom that real clients take. An opaque name needs its text,
+    and so do parameters that the request calls by their label."""
     properties = {}
     for parameter in parameters:
         schema = parameter.schema()
-        if parameter.text and rng.random() < 0.75:
+        if parameter.text and (labelled or rng.random() < 0.75):
             schema["description"] = parameter.text
             if rng.random() < 0.2:
                 schema = {"description": schema.pop("description"), **schema}

@@ -96,7 +96,8 @@ class Network(nn.Module):
         """The weighted mean of the losses of `targets`."""
         x = self.model.embed_tokens(ids)
         cos, sin = turns(positions, self.shape)
-        cos, sin = cos.to(torch.bfloat16), sin.to(torch.bfloat16)
+        if ids.device.type == "cuda":
+            cos, sin = cos.to(torch.bfloat16), sin.to(torch.bfloat16)
         for layer in self.model.layers:
             x = layer(x, cos, sin, mask)
         logits = linear(self.model.norm(x), self.model.embed_tokens.weight)

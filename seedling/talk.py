@@ -226,6 +226,39 @@ def as_json(rng: random.Random) -> Exchange:
     )
 
 
+def drill(rng: random.Random) -> Exchange:
+    """Names and values of random pieces, into JSON or repeated: short, and most of it to be copied."""
+
+    def piece() -> str:
+        parts = [
+            rng.choice((words.shreds, words.shreds, words.made_up_zh, words.made_up))(rng)
+            for _ in range(rng.choice((1, 1, 2, 3)))
+        ]
+        return rng.choice(("", "_", "_", ".", "-", " ")).join(
+            part.capitalize() if rng.random() < 0.2 else part for part in parts
+        )
+
+    if rng.random() < 0.3:
+        text = " ".join(piece() for _ in range(rng.randint(1, 5)))
+        return Exchange(
+            rng.choice(("Say: {}", "Repeat after me: {}", "Copy: {}", "重复：{}")).format(text),
+            text,
+            "Just repeat the text.",
+        )
+    pairs = {
+        piece(): rng.choice((piece(), piece(), words.code(rng), rng.randint(0, 99999)))
+        for _ in range(rng.randint(1, 4))
+    }
+    told = rng.sample(list(pairs), len(pairs))
+    link = rng.choice((" is ", ": ", " = ", "是", "为"))
+    user = rng.choice(("As JSON: {}", "Answer in JSON: {}", "JSON please: {}", "用 JSON 输出：{}")).format(
+        ", ".join(f"{key}{link}{pairs[key]}" for key in told)
+    )
+    return Exchange(
+        user, json.dumps({key: pairs[key] for key in told}, ensure_ascii=False), "Every key with its value."
+    )
+
+
 def lookup(rng: random.Random) -> Exchange:
     """Find a value by its key in a heap of others."""
     zh = rng.random() < 0.35

@@ -6,7 +6,7 @@ import json
 import random
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from seedling import words
@@ -98,6 +98,8 @@ ARGUMENT_EN = (
     "{k} {v}", "{k}: {v}", "{k} is {v}", "the {k} is {v}", "{k} = {v}", "with {k} {v}", "use {v} as {k}", "{k} should be {v}",
     "set {k} to {v}", "and {v} for the {k}",
 )  # fmt: skip
+COUNT_EN = ("{v} {k}", "for {v} {k}", "with {v} {k}", "{v} as the {k}", "of {v} {k}", "by {v} {k}")
+COUNT_ZH = ("{v}{k}", "{v} {k}", "共{v}{k}")
 ARGUMENT_ZH = ("{k}是{v}", "{k}：{v}", "{k}为{v}", "{k} {v}", "{k}={v}", "{k}用{v}", "{k}设为{v}")
 
 
@@ -139,6 +141,35 @@ def _natural(rng: random.Random, function: Made, values: dict[str, Value], zh: b
     )
 
 
+def _free(rng: random.Random, function: Made, values: dict[str, Value]) -> str:
+    """An everyday sentence: a thing acted on, and numbers that stand before what they count; empty where it does not fit."""
+    kinds = {p.name: p.kind.partition(":")[0] for p in function.parameters}
+    counted = [k for k in values if kinds[k] in ("int", "number")]
+    acted = [k for k in values if kinds[k] in ("word", "name", "person", "code", "path", "city")]
+    if len(acted) != 1 or len(counted) + 1 != len(values) or rng.random() < 0.3:
+        return ""
+    verb, _, noun = rng.choice(function.phrases).partition(" the ")
+    thing = str(values[acted[0]])
+    numbers = [f"{values[k]} {k.replace('_', ' ')}" for k in counted]
+    frames = (
+        "{verb} the {thing} {noun}", "{verb} {thing}, the {noun}", "{verb} the {noun} {thing}", "the {noun} of {thing}: {verb} it",
+        "i need the {noun} {thing}", "{verb} {noun} for {thing}", "what about the {noun} in {thing}",
+        "i want {thing} as {noun}", "{verb} the {thing}, it is a {noun}", "how is the {noun} in {thing}",
+    )  # fmt: skip
+    sentence = rng.choice(frames).format(verb=verb, thing=thing, noun=noun)
+    if not numbers:
+        return sentence
+    ends = (" with ", " for ", ", ", " by ", " and ", " at ")
+    if rng.random() < 0.2:
+        return (
+            f"{verb} "
+            + " and ".join(numbers)
+            + rng.choice((" of ", " for the ", " to the ", " at the "))
+            + f"{thing} {noun}"
+        )
+    return sentence + rng.choice(ends) + " and ".join(numbers)
+
+
 def _written_value(rng: random.Random, value: Value, zh: bool) -> str:
     if isinstance(value, bool):
         return rng.choice(
@@ -157,14 +188,21 @@ def from_made(rng: random.Random, function: Made, zh: bool) -> Request:
         if not parameter.optional or rng.random() < 0.5:
             values[parameter.name] = draw_value(rng, parameter.kind, zh and rng.random() < 0.7)
     labels = dict(zip((p.name for p in function.parameters), function.labels_zh, strict=True))
+    # A Chinese request may call parameters by Chinese labels; then the schema says which is which.
+    labelled = zh and rng.random() < 0.6
+    parameters = function.parameters
+    if labelled:
+        parameters = tuple(replace(p, text=labels[p.name] if labels[p.name] != p.name else p.text) for p in parameters)
     natural = _natural(rng, function, values, zh)
     told = rng.sample(list(values), len(values)) if rng.random() < 0.4 else list(values)
     pieces = []
     for key in told:
         label = key.replace("_", " ") if rng.random() < 0.7 else key
-        if zh and rng.random() < 0.7:
+        if labelled and rng.random() < 0.85:
             label = labels[key]
         frame = rng.choice(ARGUMENT_ZH if zh else ARGUMENT_EN)
+        if isinstance(values[key], (int, float)) and not isinstance(values[key], bool) and rng.random() < 0.35:
+            frame = rng.choice(COUNT_ZH if zh else COUNT_EN)
         pieces.append(frame.format(k=label, v=_written_value(rng, values[key], zh)))
     if zh:
         head = rng.choice(("请{}", "帮我{}", "{}", "我想{}", "麻烦{}", "能{}吗", f"调用 {function.name}")).format(
@@ -189,7 +227,7 @@ def from_made(rng: random.Random, function: Made, zh: bool) -> Request:
         question = (
             rng.choice((head + joiner + joiner.join(pieces), head + " (" + ", ".join(pieces) + ")")) if pieces else head
         )
-        question = _phrase(rng, head + natural if natural else question, False)
+        question = _phrase(rng, head + natural if natural else _free(rng, function, values) or question, False)
     if not pieces and not values:
         question = head
     keys = [p.name for p in function.parameters if p.name in values]
@@ -200,7 +238,7 @@ def from_made(rng: random.Random, function: Made, zh: bool) -> Request:
     return Request(
         question,
         Call(function.name, {key: values[key] for key in keys}),
-        describe(rng, function.name, function.text, function.parameters, function.opaque),
+        describe(rng, function.name, function.text, parameters, function.opaque, labelled),
         zh,
         result,
         say_result(result, zh),
@@ -230,7 +268,7 @@ def say_result(result: dict[str, Any], zh: bool) -> str:
 
 def request(rng: random.Random, held_out: bool = False, zh: bool | None = None) -> Request:
     chinese = rng.random() < 0.35 if zh is None else zh
-    if rng.random() < (0.2 if held_out else 0.3):
+    if rng.random() < (0.2 if held_out else 0.38):
         return from_written(rng, rng.choice([f for f in written() if f.held_out == held_out]), chinese)
     return from_made(rng, made(rng, held_out), chinese)
 
@@ -396,6 +434,22 @@ def example(rng: random.Random, thinking: bool, held_out: bool = False) -> Examp
         answer = ("" if zh else " ").join(w.reply for w in wishes)
     thought = "结果已经有了，可以回答。" if zh else "The result is there; I can answer."
     return Example(tuple(messages), answer, thought, (), box, thinking, "result")
+
+
+def tiny(rng: random.Random, thinking: bool) -> Example:
+    """One small function and its call: the same skill in a fraction of the text."""
+    function = made(rng)
+    zh = rng.random() < 0.35
+    wish = from_made(rng, replace(function, parameters=function.parameters[:2], labels_zh=function.labels_zh[:2]), zh)
+    return Example(
+        ({"role": "user", "content": wish.words},),
+        "",
+        _thought([wish.call], zh),
+        (wish.call,),
+        (wish.tool,),
+        thinking,
+        "call",
+    )
 
 
 def unneeded(rng: random.Random, exchange: Exchange, thinking: bool) -> Example:

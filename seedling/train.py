@@ -31,7 +31,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 class Plan:
     """What one training run is."""
 
-    steps: int = 8000
+    steps: int = 8800
     rows: int = 32
     length: int = 4096
     seconds: float = 1e9
@@ -40,6 +40,8 @@ class Plan:
     cooldown: float = 0.5
     seed: int = 1
     device: str = "cuda"
+    start: Path | None = None
+    drills: float = 0.0
 
 
 @cache
@@ -47,14 +49,14 @@ def _tokenizer() -> Tokenizer:
     return Tokenizer.from_file(str(PACKAGE / "tokenizer.json"))
 
 
-def batch(job: tuple[int, int, int, int]) -> np.ndarray:
+def batch(job: tuple[int, int, int, int, float]) -> np.ndarray:
     """Rows for one step: token, weight of its prediction, position and conversation number, as four layers."""
-    seed, step, rows, length = job
+    seed, step, rows, length, drills = job
     tokenizer = _tokenizer()
     end = tokenizer.token_to_id("<|im_end|>")
     out = np.zeros((4, rows, length), dtype=np.int32)
     out[3] = -1
-    stream = corpus.examples(f"{seed}/{step}")
+    stream = corpus.examples(f"{seed}/{step}", drills)
     filled = [0] * rows
     number = 0
     open_rows = list(range(rows))
@@ -93,6 +95,8 @@ def rate_at(done: float, step: int, plan: Plan) -> float:
 
 
 def optimizers(network: Network, plan: Plan) -> list[torch.optim.Optimizer]:
+    if plan.start is not None:
+        return [torch.optim.AdamW(network.parameters(), lr=plan.rate, betas=(0.9, 0.98), weight_decay=0.0)]
     matrices = [p for n, p in network.named_parameters() if p.ndim == 2 and "embed" not in n]
     others = [p for n, p in network.named_parameters() if p.ndim != 2 or "embed" in n]
     fused = plan.device == "cuda"
@@ -105,13 +109,16 @@ def optimizers(network: Network, plan: Plan) -> list[torch.optim.Optimizer]:
 def train(plan: Plan, shape: Shape = SEEDLING) -> Network:
     torch.manual_seed(plan.seed)
     torch.set_float32_matmul_precision("high")
-    network = Network(shape).to(plan.device)
+    network = Network(shape)
+    if plan.start is not None:
+        network.load_state_dict({name: torch.from_numpy(w) for name, w in gguf_file.read(plan.start, shape).items()})
+    network = network.to(plan.device)
     print(f"{sum(p.numel() for p in network.parameters()):,} parameters", flush=True)
     steppers = optimizers(network, plan)
     loss_of = torch.compile(network) if plan.device == "cuda" else network
     mask_of = torch.compile(same_conversation) if plan.device == "cuda" else same_conversation
     workers = max(1, (os.cpu_count() or 2) - 1)
-    jobs = ((plan.seed, step, plan.rows, plan.length) for step in range(plan.steps))
+    jobs = ((plan.seed, step, plan.rows, plan.length, plan.drills) for step in range(plan.steps))
     began = time.monotonic()
     recent: list[torch.Tensor] = []
     with multiprocessing.get_context("fork" if plan.device == "cpu" else "spawn").Pool(workers) as pool:
@@ -125,7 +132,7 @@ def train(plan: Plan, shape: Shape = SEEDLING) -> Network:
             for stepper in steppers:
                 for group in stepper.param_groups:
                     group["lr"] = plan.rate * rate_at(done, step, plan)
-            with torch.autocast(plan.device, torch.bfloat16):
+            with torch.autocast(plan.device, torch.bfloat16, enabled=plan.device == "cuda"):
                 mask = mask_of(layers[3])
                 loss = loss_of(ids, layers[2], mask, ids.roll(-1, 1), layers[1].float())
             loss.backward()
@@ -134,7 +141,7 @@ def train(plan: Plan, shape: Shape = SEEDLING) -> Network:
                 stepper.step()
                 stepper.zero_grad(set_to_none=True)
             recent.append(loss.detach())
-            if step % 100 == 99 or step < 3:
+            if step % 100 == 99 or step < 3 or (plan.device == "cpu" and step % 10 == 9):
                 mean = torch.stack(recent).mean().item()
                 tokens = (step + 1) * plan.rows * plan.length
                 print(
@@ -172,6 +179,9 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=plan.rate)
     parser.add_argument("--seed", type=int, default=plan.seed)
     parser.add_argument("--device", default=plan.device)
+    parser.add_argument("--warmup", type=int, default=plan.warmup)
+    parser.add_argument("--drills", type=float, default=plan.drills, help="share of copying beyond that of the mixture")
+    parser.add_argument("--start", type=Path, help="go on from this GGUF file instead of from nothing")
     chosen = vars(parser.parse_args())
     output = chosen.pop("output")
     output.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import random
+import re
+from functools import cache
+from pathlib import Path
 
 NAMES_EN = """Anna Ben Carla David Emma Felix Grace Henry Iris Jack Kate Leo Mia Noah Olivia Paul Quinn Rosa Sam Tina Uma Victor Wendy
 Xavier Yara Zoe Alice Bob Clara Daniel Ella Frank Gina Hugo Ivy James Karen Liam Maria Nick Oscar Petra Ruth Simon Thea Ursula Vera Walter
@@ -97,14 +100,43 @@ _HAN = (
 )
 
 
+@cache
+def _text() -> str:
+    """All that is written by hand for the corpus."""
+    return "".join(path.read_text("utf-8") for path in sorted(Path(__file__).parent.glob("**/*.txt")))
+
+
+@cache
+def _letters() -> tuple[str, ...]:
+    return tuple(sorted(set(re.findall(r"[a-z]{4,}", _text().lower())) | set(COMMON)))
+
+
+@cache
+def _characters() -> tuple[str, ...]:
+    return tuple(sorted(set(re.findall(r"[\u4e00-\u9fff]", _text())) | set(_HAN)))
+
+
+def shreds(rng: random.Random) -> str:
+    """Pieces of real words stuck together: every token of the vocabulary gets its turn at being copied."""
+    out = ""
+    for _ in range(rng.choice((1, 2, 2, 3))):
+        word = rng.choice(_letters())
+        start = 0 if rng.random() < 0.6 else rng.randrange(len(word) - 1)
+        out += word[start : start + rng.randint(2, 8)]
+    return out
+
+
 def made_up(rng: random.Random, syllables: int = 0) -> str:
-    """A pronounceable word that is in no dictionary."""
+    """A word that is in no dictionary."""
+    if not syllables and rng.random() < 0.5:
+        return shreds(rng)
     count = syllables or rng.choice((1, 2, 2, 2, 3))
     return "".join(rng.choice(_ONSETS) + rng.choice(_VOWELS) + (rng.choice(_CODAS)) for _ in range(count))
 
 
 def made_up_zh(rng: random.Random) -> str:
-    return "".join(rng.choice(_HAN) for _ in range(rng.randint(2, 5)))
+    characters = _HAN if rng.random() < 0.4 else _characters()
+    return "".join(rng.choice(characters) for _ in range(rng.randint(2, 5)))
 
 
 def thing(rng: random.Random) -> str:

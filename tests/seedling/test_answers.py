@@ -17,7 +17,7 @@ TOKENS = 48
 FLOORS = {
     "facts, English": 0.80,
     "facts, Chinese": 0.80,
-    "tool calls, one": 0.60,
+    "one call": 0.70,
     "sums, thinking": 0.90,
     "sums, at once": 0.80,
     "recall from earlier turns": 0.90,
