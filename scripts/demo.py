@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 MODEL = "qwen"
 SEEDLING = ROOT / "model_repo_builder" / "seedling"
-QUESTIONS = ("Hello! Who are you?", "How do I start the gateway?", "网关的默认端口是多少？")
+QUESTIONS = ("Hello!", "How do I start the gateway?", "网关的默认端口是多少？")
 STARTUP_SECONDS = 300
 
 
