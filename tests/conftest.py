@@ -13,6 +13,7 @@ from tests.support.scripted_engine.journal import Journal
 from tests.support.tiny_qwen import write_tiny_qwen
 from tests.support.tokenizer import TokenizerFolder, write_tokenizer
 from tests.support.triton import Ports, ScriptedTriton, Triton, build_repository, require, running, script_engine
+from tests.support.watch import Watch, watching
 
 
 @pytest.fixture(scope="session")
@@ -75,3 +76,17 @@ def engine(openvino_triton: Triton) -> Iterator[EngineClient]:
     client = EngineClient(openvino_triton.grpc)
     yield client
     client.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def watch() -> Iterator[Watch]:
+    with watching() as each_reply:
+        yield each_reply
+
+
+@pytest.fixture(autouse=True)
+def _every_reply_is_what_clients_rely_on(watch: Watch) -> Iterator[None]:
+    """Fails a test during which the gateway sent a reply that breaks a rule of its API (tests/support/replies.py)."""
+    yield
+    violations = watch.take()
+    assert not violations, "\n\n".join(violations)
