@@ -1,4 +1,7 @@
-"""A Hugging Face tokenizer for ``core``: chat template, text → ids, and the table id → bytes.
+"""A Hugging Face tokenizer for ``core``: chats and text → ids, and the table id → bytes.
+
+A prompt is encoded in two ways: what the chat template wrote with the tokenizer as it is, what the client wrote with
+one that has no added tokens, so that nothing in a message becomes control (``core.quote`` tells them apart).
 
 It knows tokenizer files and transformers. It must not know requests, Triton or HTTP. Code from a checkpoint is never
 executed (``trust_remote_code`` stays off): Qwen's tokenizers need none.
@@ -7,11 +10,16 @@ executed (``trust_remote_code`` stays off): Qwen's tokenizers need none.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import secrets
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
+from gateway.chat_template import ChatTemplate
 from gateway.core.errors import RequestError, SettingsError
+from gateway.core.quote import Quote, strings
+from gateway.core.types import CallStyle, ChatInput, Prompt
 
 # A model id of the Hugging Face hub, as opposed to a path.
 _HUB_ID = re.compile(r"[\w][\w.-]*/[\w][\w.-]*")
@@ -33,9 +41,20 @@ class HuggingFaceTokenizer:
                 f"The tokenizer in {source} has no chat template. Use the folder of a chat model (Qwen*-Instruct or "
                 "-Chat), or put its chat_template.jinja beside tokenizer_config.json."
             )
-        self._tokenizer = tokenizer
-        self._backend = backend
+        backend.no_truncation()  # a tokenizer.json may say so, from training
+        backend.no_padding()
         self.table = _token_bytes(tokenizer, source)
+        self._backend = backend
+        self._plain = _without_added_tokens(backend)
+        self._template = ChatTemplate(tokenizer, source=source)
+        self._added = {token.content: (id, token) for id, token in tokenizer.added_tokens_decoder.items()}
+        for text, (id, _) in self._added.items():
+            if id in _ids(self._plain, text):
+                raise SettingsError(
+                    f"The tokenizer in {source} makes its token {text!r} of plain text, so it is not Qwen's."
+                )
+        self._find = _any_of([token for _, token in self._added.values()])
+        self._quote = Quote(self._added, self._template.literals)
 
     @classmethod
     def load(cls, source: str) -> HuggingFaceTokenizer:
@@ -56,20 +75,64 @@ class HuggingFaceTokenizer:
             raise SettingsError(f"The tokenizer {what} {source} cannot be read: {reason}") from exc
         return cls(tokenizer, source=source)
 
-    def render(self, messages: Sequence[dict[str, object]]) -> str:
-        """The chat template's prompt with the generation prompt at its end."""
-        from jinja2 import TemplateError
+    @property
+    def variables(self) -> frozenset[str]:
+        """Names that the chat template reads."""
+        return self._template.variables
 
+    @property
+    def thinks(self) -> bool:
+        """Whether the chat template knows thinking between tags."""
+        return self._template.thinks
+
+    @property
+    def call_style(self) -> CallStyle | None:
+        """How the chat template teaches the model to call tools."""
+        return self._template.call_style
+
+    def chat(self, chat: ChatInput) -> Prompt:
+        """The chat template's prompt. Tokens written inside of messages, tools and options stay text."""
+        given = (chat.messages, chat.tools, chat.options)
+        quoted = self._quote.needed(given)
+        mark = _fresh(given) if quoted or chat.continue_final else ""
+        end = _fresh((*given, mark)) if chat.continue_final else ""
+        if not quoted:
+            text = self._template.render(chat, end=end)
+            return Prompt(text, tuple(_ids(self._backend, text, param="messages")))
         try:
-            rendered = self._tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
-        except TemplateError as exc:
-            raise RequestError(f"The model's chat template refused the messages: {exc}.", param="messages") from exc
-        return str(rendered)
+            messages, tools = self._quote.marked(chat.messages, mark), self._quote.marked(chat.tools, mark)
+            options = {name: self._quote.marked(value, mark) for name, value in chat.options.items()}
+        except RecursionError as exc:
+            raise RequestError("The messages are nested too deeply.", param="messages") from exc
+        marked = replace(chat, messages=messages, tools=tools, options=options)
+        return self._unmarked(self._template.render(marked, end=end), mark)
+
+    def _unmarked(self, marked: str, mark: str) -> Prompt:
+        """The prompt of a text with marks: every token in it is the template's, what lies between is text."""
+        texts: list[str] = []
+        ids: list[int] = []
+        control: list[int] = []  # where the template's tokens begin
+        at = length = 0
+        for match in self._find.finditer(marked):
+            id, token = self._added[match[0]]
+            # Some tokens take the space around them.
+            start = at + len(marked[at : match.start()].rstrip()) if token.lstrip else match.start()
+            end = len(marked) - len(marked[match.end() :].lstrip()) if token.rstrip else match.end()
+            text = marked[at:start].replace(mark, "")
+            ids += [*_ids(self._plain, text, param="messages"), id]
+            texts += [text, marked[start:end]]
+            control.append(length + len(text) + match.start() - start)
+            length += len(text) + end - start
+            at = end
+        texts.append(marked[at:].replace(mark, ""))
+        ids += _ids(self._plain, texts[-1], param="messages")
+        whole = "".join(texts)
+        exact = control == [match.start() for match in self._find.finditer(whole)]
+        return Prompt(whole, tuple(ids), exact=exact)
 
     def encode(self, text: str) -> list[int]:
         """Token ids. Control tokens in ``text`` are control; none is added."""
-        ids: list[int] = self._backend.encode(text, add_special_tokens=False).ids
-        return ids
+        return _ids(self._backend, text)
 
     @property
     def end_ids(self) -> tuple[int, ...]:
@@ -80,6 +143,44 @@ class HuggingFaceTokenizer:
     def token(self, id: int) -> str:
         """The token as the vocabulary spells it."""
         return str(self._backend.id_to_token(id) or "")
+
+
+def _ids(backend: Any, text: str, *, param: str | None = None) -> list[int]:
+    try:
+        ids: list[int] = backend.encode(text, add_special_tokens=False).ids
+    except TypeError as exc:  # it takes UTF-8, and JSON's escapes can spell half of a surrogate pair
+        raise RequestError("The text has a lone surrogate in it, which is no character.", param=param) from exc
+    return ids
+
+
+def _without_added_tokens(backend: Any) -> Any:
+    """A tokenizer with the same model (shared, so it costs nothing) that takes every text as plain."""
+    from tokenizers import Tokenizer
+
+    plain = Tokenizer(backend.model)
+    for part in ("normalizer", "pre_tokenizer"):
+        if getattr(backend, part) is not None:
+            setattr(plain, part, getattr(backend, part))
+    return plain
+
+
+def _any_of(tokens: list[Any]) -> re.Pattern[str]:
+    """Finds tokens as the tokenizer does: the longest of those that begin first."""
+    longest = sorted(tokens, key=lambda token: len(token.content), reverse=True)
+    words = [rf"(?<!\w){t}(?!\w)" if token.single_word else t for token in longest if (t := re.escape(token.content))]
+    return re.compile("|".join(words) or "(?!)")
+
+
+def _fresh(value: object) -> str:
+    """Digits that occur in no string of the value, so that templates have nothing to change in them.
+
+    The one 9 in front keeps it from overlapping itself; that nobody can foresee it keeps the search short.
+    """
+    for size in count(8):
+        mark = "9" + "".join(secrets.choice("012345678") for _ in range(size))
+        if not any(mark in text for text in strings(value)):
+            return mark
+    raise AssertionError("texts are finite")
 
 
 def _token_bytes(tokenizer: Any, source: str) -> tuple[bytes, ...]:
