@@ -71,7 +71,10 @@ GOOD: Payloads = json.loads(
         )
     )
 )
-ERROR = {"type": "error", "code": "server_error", "message": "m", "param": None}
+FLAT = {"code": "upstream_error", "message": "m", "param": None}
+ERROR = {"type": "error", **FLAT, "error": {**FLAT, "type": "server_error"}}
+WHY = {"code": "server_error", "message": "m"}
+FAILED = {"type": "response.failed", "response": {**BEGUN, "status": "failed", "error": WHY}}
 
 
 def without(*numbers: int) -> Callable[[Payloads], Payloads]:
@@ -108,6 +111,13 @@ RESPONSES = {
     "created-with-output": (put(0, "response", "output", value=[MESSAGE]), "with output"),
     "two-beginnings-differ": (put(1, "response", "temperature", value=0.5), "not what response.created was"),
     "no-end": (without(21), "without its last event"),
+    "an-error-alone": (cut(12, ERROR), "without its last event"),
+    "failed-without-the-error": (cut(12, FAILED), "without the error"),
+    "more-after-an-error": (cut(12, ERROR, GOOD[12]), "comes response.failed"),
+    "error-and-failed-differ": (
+        cut(12, ERROR, {**FAILED, "response": {**FAILED["response"], "error": {**WHY, "message": "n"}}}),
+        "different things",
+    ),
     "after-the-end": (lambda events: numbered([*events, ERROR]), "after the last"),
     "item-not-added": (without(9), "outside of an item"),
     "item-not-done": (without(15), r"output_index 2, not 1|inside of another"),
@@ -145,7 +155,7 @@ def response_stream(payloads: Payloads, **how: bool) -> None:
 
 def test_a_good_response_stream() -> None:
     response_stream(GOOD)
-    response_stream(numbered([*GOOD[:12], ERROR]))
+    response_stream(numbered([*GOOD[:12], ERROR, FAILED]))
     for end in range(len(GOOD)):
         response_stream(GOOD[:end], complete=False)
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
-from .base import Strict
+from .base import ErrorDetail, Strict
 from .chat import Count, Logarithm
 from .responses import Item, OutputText, ReasoningText, Response, SummaryText
 
@@ -109,10 +109,13 @@ class ArgumentsDone(_OfItem):
 
 
 class Failure(Event):
+    """The flat fields are what OpenAI documents, ``error`` is what it sends and what its clients raise on."""
+
     type: Literal["error"]
     code: str | None
     message: str
     param: str | None
+    error: ErrorDetail
 
 
 AnyEvent = Annotated[

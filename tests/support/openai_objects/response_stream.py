@@ -25,7 +25,7 @@ from .response_events import (
 )
 from .responses import FunctionCallItem, Response
 
-LAST = ("response.completed", "response.incomplete", "response.failed", "error")
+LAST = ("response.completed", "response.incomplete", "response.failed")
 # What may not change between the first and the last picture of the response.
 CONSTANT = ("id", "object", "created_at", "model", "instructions", "tools", "tool_choice", "temperature", "top_p")
 
@@ -52,6 +52,7 @@ class _Built:
 
     def __init__(self) -> None:
         self.ended = False
+        self._failure: Failure | None = None  # the error that comes before response.failed
         self._first: Response | None = None
         self._output: list[dict[str, Any]] = []  # finished items
         self._item: dict[str, Any] | None = None  # the open item, as added, growing
@@ -61,13 +62,15 @@ class _Built:
 
     def take(self, number: int, event: Any, raw: dict[str, Any]) -> None:
         assert not self.ended, f"an event after the last: {raw}"
+        if self._failure is not None:
+            assert event.type == "response.failed", f"after an error comes response.failed, not {event.type}"
         expected = {0: "response.created", 1: "response.in_progress"}.get(number)
         if expected and event.type != "error":
             assert event.type == expected, f"event {number} is {event.type}, not {expected}"
         if isinstance(event, Whole):
             self._whole(number, event, raw)
         elif isinstance(event, Failure):
-            self.ended = True
+            self._failure = event
         elif isinstance(event, ItemEvent):
             self._items(event, raw)
         else:
@@ -87,7 +90,13 @@ class _Built:
         assert self._first is not None
         for key in CONSTANT:
             assert getattr(event.response, key) == getattr(self._first, key), f"{key} changed on the way"
-        if event.type != "response.failed":
+        if event.type == "response.failed":
+            assert event.response.error is not None, "a failed response does not say why"
+            assert self._failure is not None, "a failed response without the error that clients raise on"
+            assert event.response.error.message == self._failure.message, (
+                "the response and the error say different things"
+            )
+        else:
             assert self._item is None, "the response ends inside of an item"
             assert raw["response"]["output"] == self._output, "the response's output is not what the events built"
             assert event.response.usage is not None, "the finished response has no usage"
