@@ -55,8 +55,8 @@ def pooled(tensor: Tensor, lengths: Sequence[int] | None, count: int, pooling: P
     sequences = _floats(tensor).reshape(count, width, -1)
     pool = _POOLS[pooling]
     ends = [width] * count if lengths is None else lengths
-    found: Vectors = np.stack([pool(sequence[:end]) for sequence, end in zip(sequences, ends, strict=True)])
-    return found.astype(np.float32)
+    found = [pool(sequence[:end]) for sequence, end in zip(sequences, ends, strict=True)]
+    return np.asarray(found, np.float32)
 
 
 def sized(given: Vectors, size: int | None, *, normalize: bool) -> Vectors:
@@ -71,7 +71,8 @@ def sized(given: Vectors, size: int | None, *, normalize: bool) -> Vectors:
         return kept
     exact = kept.astype(np.float64)
     lengths = np.linalg.norm(exact, axis=1, keepdims=True)
-    return (exact / np.where(lengths > 0, lengths, 1)).astype(np.float32)
+    found: Vectors = (exact / np.where(lengths > 0, lengths, 1)).astype(np.float32)
+    return found
 
 
 def _floats(tensor: Tensor) -> Vectors:

@@ -52,7 +52,7 @@ def _ids(item: Any, at: int) -> tuple[int, ...]:
         raise ValueError(f"input {at} is neither a text nor a list of token ids, or not of the first one's kind")
     if not item:
         raise ValueError(f"input {at} is empty")
-    if not all(type(id) is int and 0 <= id <= INT32_MAX for id in item):
+    if {*map(type, item)} != {int} or min(item) < 0 or max(item) > INT32_MAX:  # there may be millions
         raise ValueError(f"input {at} holds something that is no token id")
     return tuple(item)
 

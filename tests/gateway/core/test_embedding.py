@@ -43,6 +43,25 @@ def test_an_input_that_is_too_long(given: str | list[object], counted: bool, num
     assert built(given, counted=counted, limit=None).tokens is not None
 
 
+def test_megabytes_are_refused_before_all_of_them_is_tokenized() -> None:
+    class Counting(Letters):
+        seen = 0
+
+        def encode(self, text: str) -> list[int]:
+            self.seen += len(text)
+            return super().encode(text)
+
+    tokenizer = Counting()
+    request = EmbeddingRequest.model_validate({"model": "m", "input": ["a", "b" * 10_000_000]})
+    with pytest.raises(ContextLengthExceeded, match="Input 1 has more than"):
+        build(request, tokenizer, id="id", max_model_len=100)
+    assert tokenizer.seen < 100_000
+
+
+def test_a_text_of_many_characters_and_few_tokens() -> None:
+    assert built("!" * 200_000 + "abcde").tokens == 6
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [([1, 27], "token id 27, but the model has 27 tokens"), ("!", "no tokens")],
