@@ -1,0 +1,40 @@
+"""OpenAI's endpoint for embeddings: read the body, check it, let the embedder ask, encode. It must not know Triton."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from gateway.core.reply.embeddings import embedding_list
+from gateway.core.schema.base import ignored
+from gateway.core.schema.embeddings import EmbeddingRequest, parse_embeddings
+from gateway.embedder import Embedder
+from gateway.http.answer import EndpointSettings, ignored_header
+from gateway.http.body import read_body
+from gateway.http.disconnect import while_connected
+
+
+def router(embedder: Embedder, settings: EndpointSettings) -> APIRouter:
+    """The route under /v1."""
+    routes = APIRouter(prefix="/v1")
+    schema = EmbeddingRequest.model_json_schema()
+    body = {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+    @routes.post("/embeddings", openapi_extra=body)
+    async def embeddings(request: Request) -> Response:
+        raw = await read_body(request, settings.max_body_bytes)
+        asked = await asyncio.to_thread(parse_embeddings, raw)
+        content = await while_connected(request.receive, _answer(embedder, asked))
+        return Response(content, media_type="application/json", headers=ignored_header(ignored(asked)))
+
+    return routes
+
+
+async def _answer(embedder: Embedder, asked: EmbeddingRequest) -> bytes:
+    embed = await embedder.prepare(asked)
+    vectors = await embedder.embed(embed)
+    base64 = asked.encoding_format == "base64"
+    # In a thread: a quarter of a million numbers take a tenth of a second.
+    return await asyncio.to_thread(embedding_list, vectors, model=embed.model, tokens=embed.tokens, base64=base64)
