@@ -36,11 +36,16 @@ class ToolUseBlock(Strict):
 Block = Annotated[TextBlock | ThinkingBlock | ToolUseBlock, Field(discriminator="type")]
 
 
+class OutputDetails(Strict):
+    thinking_tokens: Count
+
+
 class Usage(Strict):
     input_tokens: Count
     output_tokens: Count
     cache_creation_input_tokens: Count | None = None
     cache_read_input_tokens: Count | None = None
+    output_tokens_details: OutputDetails | None = None
 
 
 class Message(Strict):
@@ -133,6 +138,7 @@ class DeltaUsage(Strict):
     input_tokens: Count | None = None
     cache_creation_input_tokens: Count | None = None
     cache_read_input_tokens: Count | None = None
+    output_tokens_details: OutputDetails | None = None
 
 
 class MessageDelta(Strict):

@@ -25,6 +25,7 @@ DELTAS = {
     "thinking": {"thinking_delta", "signature_delta"},
     "tool_use": {"input_json_delta"},
 }
+CUT = ("max_tokens", "model_context_window_exceeded")
 
 
 def check_message_stream(events: list[Event], *, complete: bool = True) -> None:
@@ -60,7 +61,7 @@ class _Built:
         self._stopped = False  # message_delta came
         self._kinds: list[str] = []  # of the blocks begun
         self._open = False
-        self._input = ""  # of the open call
+        self._input = ""  # of the last call
 
     def take(self, event: object) -> None:
         assert not self.ended, f"an event after the last: {event!r}"
@@ -84,6 +85,8 @@ class _Built:
             assert not self._stopped, "message_delta comes once"
             self._stopped = True
             delta = event.delta
+            if delta.stop_reason not in CUT:
+                _check_input(self._input)
             assert (delta.stop_reason == "stop_sequence") is (delta.stop_sequence is not None), (
                 "stop_sequence without reason"
             )
@@ -102,6 +105,7 @@ class _Built:
         assert event.index == len(self._kinds), f"a block with the index {event.index}, not {len(self._kinds)}"
         block = event.content_block.model_dump(exclude={"type", "id", "name"})
         assert not any(block.values()), f"a block begins with content: {block}"
+        _check_input(self._input)
         self._kinds.append(event.content_block.type)
         self._open, self._input = True, ""
 
@@ -113,5 +117,8 @@ class _Built:
                 self._input += event.delta.partial_json
             return
         self._open = False
-        if kind == "tool_use":
-            assert isinstance(json.loads(self._input or "{}"), dict), f"the input of a call is no object: {self._input}"
+
+
+def _check_input(text: str) -> None:
+    """Of a call that is over: only the last one may be cut short, where tokens ran out."""
+    assert isinstance(json.loads(text or "{}"), dict), f"the input of a call is no object: {text}"
