@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from . import own_objects
 from .anthropic_objects import objects as anthropic
 from .anthropic_objects.streams import check_message, check_message_stream
 from .openai_objects.base import ErrorBody
@@ -144,6 +145,10 @@ REPLIES: dict[tuple[str, str], Check] = {
     ("POST", "/v1/messages"): _streamed_or(_message, _events(check_message_stream)),
     ("POST", "/v1/messages/count_tokens"): _object(anthropic.TokenCount),
     ("POST", "/v1/embeddings"): _object(EmbeddingList),
+    ("POST", "/v1/chat/completions/render"): _object(own_objects.Rendered),
+    ("POST", "/tokenize"): _object(own_objects.Tokens),
+    ("POST", "/detokenize"): _object(own_objects.Text),
+    ("GET", "/version"): _object(own_objects.Version),
     ("GET", "/v1/models"): _object(ModelList),
     ("GET", "/v1/models/{model}"): _object(Model),
 }

@@ -115,7 +115,7 @@ def _check_usage(payloads: list[dict[str, Any]], request: dict[str, Any], *, fin
             assert number == len(payloads) - 1, "the usage chunk is not the last"
             assert payload.get("usage"), "the usage chunk has no usage"
         elif options.get("continuous_usage_stats"):
-            assert payload.get("usage"), "continuous_usage_stats was asked for, and a chunk has no usage"
+            assert "usage" in payload, "continuous_usage_stats was asked for, and a chunk has no usage"
         else:
             assert ("usage" in payload) is asked, f"usage was {'' if asked else 'not '}asked for: {payload}"
             assert payload.get("usage") is None, "usage before the usage chunk"
