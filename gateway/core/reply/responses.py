@@ -36,16 +36,20 @@ class ResponsesStream:
         return b"".join(map(_frame, self._answer.fail(error)))
 
 
-def response(
-    deltas: Iterable[Delta], *, id: str, created: int, model: str, request: ResponsesRequest
-) -> dict[str, Any]:
-    """The response object of an answer that was collected from its stream."""
-    answer = _Answer(id=id, created=created, model=model, request=request)
-    body: dict[str, Any] = {}
-    for delta in deltas:
-        for event in answer.push(delta):
-            body = event.get("response", body)
-    return body
+class ResponsesReply:
+    """The response object of an answer that is collected from its stream."""
+
+    def __init__(self, *, id: str, created: int, model: str, request: ResponsesRequest) -> None:
+        self._answer = _Answer(id=id, created=created, model=model, request=request)
+        self._events: list[Event] = []
+
+    def push(self, delta: Delta) -> None:
+        self._events = self._answer.push(delta)
+
+    def body(self) -> dict[str, Any]:
+        """The response that the last event carries."""
+        body: dict[str, Any] = self._events[-1]["response"]
+        return body
 
 
 def _frame(event: Event) -> bytes:

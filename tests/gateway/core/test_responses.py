@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from gateway.core.errors import ContextLengthExceeded, RequestError
-from gateway.core.reply.responses import response
+from gateway.core.reply.responses import ResponsesReply
 from gateway.core.responses import Translation, translate
 from gateway.core.schema.base import ignored
 from gateway.core.schema.chat import parse_chat
@@ -261,10 +261,10 @@ def test_an_answer_that_comes_back_is_one_turn() -> None:
         CallArguments(0, "{}"),
         CallStart(1, "call_2", "g"),
     )
-    deltas = [Delta(parts, Finish("tool_calls", Usage(1, 2)))]
     request = parse_responses(b'{"model":"qwen","input":"q"}')
-    answer = response(deltas, id="resp_1", created=0, model="qwen", request=request)
-    assert translated(input=[QUESTION, *answer["output"]]).body["messages"] == [
+    reply = ResponsesReply(id="resp_1", created=0, model="qwen", request=request)
+    reply.push(Delta(parts, Finish("tool_calls", Usage(1, 2))))
+    assert translated(input=[QUESTION, *reply.body()["output"]]).body["messages"] == [
         QUESTION,
         {
             "role": "assistant",

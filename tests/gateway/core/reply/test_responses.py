@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 
 from gateway.core.errors import GatewayError, RequestError, UpstreamError
 from gateway.core.reply.collect import Choice
-from gateway.core.reply.responses import ResponsesStream, response
+from gateway.core.reply.responses import ResponsesReply, ResponsesStream
 from gateway.core.schema.responses import ResponsesRequest, parse_responses
 from gateway.core.types import (
     CallArguments,
@@ -48,7 +48,10 @@ def streamed(deltas: Sequence[Delta], asked: ResponsesRequest) -> list[Event]:
 
 
 def collected(deltas: Sequence[Delta], asked: ResponsesRequest) -> dict[str, Any]:
-    return response(deltas, **HEAD, request=asked)
+    reply = ResponsesReply(**HEAD, request=asked)
+    for delta in deltas:
+        reply.push(delta)
+    return reply.body()
 
 
 def ended(*parts: Part, finish: Finish = STOP) -> list[Delta]:
