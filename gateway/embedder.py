@@ -9,10 +9,11 @@ import asyncio
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from gateway.core.embedding import Embed, EmbeddingTokenizer, build
 from gateway.core.embedding_route import BoundEmbedding
-from gateway.core.errors import ModelNotFound, UnsupportedField
+from gateway.core.errors import ModelNotFound, UnsupportedField, UpstreamError
 from gateway.core.pooling import Vectors
 from gateway.core.schema.base import ignored
 from gateway.core.schema.embeddings import EmbeddingRequest
@@ -51,6 +52,20 @@ class Embedder:
             served = ", ".join(f"'{served}'" for served in self.models) or "none"
             raise ModelNotFound(f"There is no embedding model {name[:256]!r}. Served here: {served}.", param="model")
         return model
+
+    async def capabilities(self, model: ServedEmbedding) -> dict[str, Any]:
+        """What the model can do, as far as its Triton is there to say."""
+        try:
+            bound = await model.backend.bound()
+        except UpstreamError:
+            return {"embeddings": True}
+        return {
+            "embeddings": True,
+            "triton_model": bound.model,
+            "token_ids": not bound.takes_text,
+            "dimensions": bound.size,
+            "other_dimensions": bound.other_sizes,
+        }
 
     async def prepare(self, request: EmbeddingRequest) -> Embed:
         """What a request asks for: inputs tokenized, limits checked."""

@@ -53,6 +53,20 @@ class EmbeddingRoute:
     max_model_len: int | None = None
 
 
+def sizes(text: str) -> Sizes:
+    """The sizes that a setting allows besides the model's own: "fixed", "32-1024" or "256, 512". ValueError."""
+    if text == "fixed":
+        return ()
+    try:
+        ends = [int(end) for end in text.split("-", 1)] if "-" in text else []
+        found: Sizes = range(ends[0], ends[1] + 1) if ends else tuple(sorted({int(size) for size in text.split(",")}))
+    except ValueError:
+        found = ()
+    if not found or found[0] < 1:
+        raise ValueError(f'are {text!r}, but must be "fixed", a range as "32-1024", or a list as "256, 512"')
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class BoundEmbedding:
     """A route bound to what one Triton model declares. ``size``: of its vectors; None: its replies say."""
@@ -72,15 +86,21 @@ class BoundEmbedding:
     def takes_text(self) -> bool:
         return self.input.datatype == "BYTES"
 
+    @property
+    def other_sizes(self) -> str | None:
+        """Of vectors that a client may ask for, in words; None: only their own."""
+        sizes = self.route.sizes
+        if isinstance(sizes, range):
+            return f"{sizes[0]} to {sizes[-1]}"
+        return ", ".join(map(str, sizes)) or None
+
     def check(self, dimensions: int | None) -> None:
         """UnsupportedField where the model has no vectors of that size."""
         if dimensions is None or dimensions == self.size:
             return
-        sizes = self.route.sizes
-        if dimensions not in sizes:
+        if dimensions not in self.route.sizes:
             own = "its own" if self.size is None else str(self.size)
-            other = f"{sizes[0]} to {sizes[-1]}" if isinstance(sizes, range) else ", ".join(map(str, sizes))
-            what = f"{other} and {own}" if sizes else own
+            what = f"{self.other_sizes} and {own}" if self.other_sizes else own
             raise UnsupportedField(
                 f"'dimensions' cannot be {dimensions}: the sizes of this model's vectors are {what}.",
                 param="dimensions",
