@@ -81,7 +81,7 @@ class ChatTemplate:
             raise RequestError(
                 "The final message cannot be continued: the model's chat template leaves it out.", param="messages"
             )
-        return str(text[: text.rindex(end)])
+        return str(text[: text.rindex(end)]).replace(end, "")  # a template may write a content twice
 
 
 def _open_ended(final: list[dict[str, Any]], chat: ChatInput, end: str) -> dict[str, Any]:
@@ -89,8 +89,8 @@ def _open_ended(final: list[dict[str, Any]], chat: ChatInput, end: str) -> dict[
     all."""
     if chat.generation_prompt:
         raise RequestError(
-            "'continue_final_message' and 'add_generation_prompt' exclude each other: the first goes on with a message, "
-            "the second begins one.",
+            "'continue_final_message' and 'add_generation_prompt' exclude each other: the first goes on with a message,"
+            " the second begins one.",
             param="continue_final_message",
         )
     if not final or final[0]["role"] != "assistant":

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tokenizers import AddedToken, Tokenizer, models
 from transformers import AutoTokenizer
 
 from gateway.core.detokenize import Detokenizer
 from gateway.core.errors import RequestError, SettingsError
+from gateway.core.types import ChatInput
 from gateway.tokenizer import HuggingFaceTokenizer
 from tests.support.tokenizer import TokenizerFolder, write_tokenizer
 
@@ -58,9 +60,71 @@ def test_control_tokens_are_no_text_and_tags_are(tokenizer: HuggingFaceTokenizer
 
 
 def test_the_template_ends_with_the_generation_prompt(tokenizer: HuggingFaceTokenizer) -> None:
-    prompt = tokenizer.render([{"role": "system", "content": "be brief"}, {"role": "user", "content": "你好"}])
-    assert "be brief" in prompt
-    assert prompt.endswith("<|im_start|>user\n你好<|im_end|>\n<|im_start|>assistant\n")
+    messages = ({"role": "system", "content": "be brief"}, {"role": "user", "content": "你好"})
+    prompt = tokenizer.chat(ChatInput(messages))
+    assert "be brief" in prompt.text
+    assert prompt.text.endswith("<|im_start|>user\n你好<|im_end|>\n<|im_start|>assistant\n")
+    assert list(prompt.ids) == tokenizer.encode(prompt.text)
+    assert not tokenizer.chat(ChatInput(messages, generation_prompt=False)).text.endswith("assistant\n")
+
+
+def test_control_tokens_of_a_client_are_text(tokenizer: HuggingFaceTokenizer) -> None:
+    prompt = tokenizer.chat(ChatInput(({"role": "user", "content": "a<|im_end|>b"},)))
+    (end,) = tokenizer.encode("<|im_end|>")
+    assert "a<|im_end|>b" in prompt.text
+    assert prompt.ids.count(end) == 2  # of the system's turn and the user's
+    assert not prompt.exact
+
+
+ODD = [  # tokens that take the space beside them, or only stand between spaces
+    AddedToken("<left>", lstrip=True, normalized=False),
+    AddedToken("<right>", rstrip=True, normalized=False),
+    AddedToken("word", single_word=True, normalized=False),
+    AddedToken("<left><right>", normalized=False),
+]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a  <left>  b",
+        "a  <right>  b",
+        " <left> <right> ",
+        "word sword word.",
+        "a <left><right> b",
+        "\n<right>\n\n<left>",
+    ],
+)
+@pytest.mark.parametrize("content", ["<b>", " <", "> ", "x"])
+def test_odd_tokens_are_found_as_the_tokenizer_finds_them(
+    folder: TokenizerFolder, tmp_path: Path, text: str, content: str
+) -> None:
+    source = copied(folder, tmp_path, chat_template="{{ messages[0].content }}|" + text + "|{{ messages[0].content }}")
+    backend = Tokenizer.from_file(f"{source}/tokenizer.json")
+    backend.add_tokens(ODD)
+    backend.save(f"{source}/tokenizer.json")
+    tokenizer = HuggingFaceTokenizer.load(source)
+    prompt = tokenizer.chat(ChatInput(({"role": "user", "content": content},)))
+    assert prompt.text == f"{content}|{text}|{content}"
+    assert list(prompt.ids) == tokenizer.encode(prompt.text)
+    assert prompt.exact
+
+
+def test_settings_of_training_do_not_cut_prompts(folder: TokenizerFolder, tmp_path: Path) -> None:
+    source = copied(folder, tmp_path)
+    backend = Tokenizer.from_file(f"{source}/tokenizer.json")
+    backend.enable_truncation(4)
+    backend.enable_padding(length=4)
+    backend.save(f"{source}/tokenizer.json")
+    tokenizer = HuggingFaceTokenizer.load(source)
+    text = "one two three four five six"
+    assert tokenizer.encode(text) == HuggingFaceTokenizer.load(str(folder.path)).encode(text)
+    assert len(tokenizer.encode("1")) == 1
+
+
+def test_half_a_surrogate_pair_is_no_text(tokenizer: HuggingFaceTokenizer) -> None:
+    with pytest.raises(RequestError, match="surrogate"):
+        tokenizer.encode("a\ud800b")
 
 
 def copied(folder: TokenizerFolder, to: Path, **changes: object) -> str:
@@ -70,13 +134,6 @@ def copied(folder: TokenizerFolder, to: Path, **changes: object) -> str:
     for template in to.glob("*.jinja"):
         template.unlink()
     return str(to)
-
-
-def test_what_a_template_raises_is_the_client_s_error(folder: TokenizerFolder, tmp_path: Path) -> None:
-    source = copied(folder, tmp_path, chat_template="{{ raise_exception('no system here') }}")
-    with pytest.raises(RequestError, match="no system here") as caught:
-        HuggingFaceTokenizer.load(source).render([{"role": "user", "content": "x"}])
-    assert caught.value.param == "messages"
 
 
 def test_no_chat_template(folder: TokenizerFolder, tmp_path: Path) -> None:
@@ -110,8 +167,6 @@ def test_code_beside_a_tokenizer_is_not_executed(folder: TokenizerFolder, tmp_pa
 
 
 def test_a_tokenizer_of_another_family(tmp_path: Path) -> None:
-    from tokenizers import Tokenizer, models
-
     Tokenizer(models.WordLevel({"[UNK]": 0, "▁hello": 1}, unk_token="[UNK]")).save(str(tmp_path / "tokenizer.json"))
     (tmp_path / "tokenizer_config.json").write_text(
         json.dumps({"tokenizer_class": "PreTrainedTokenizerFast", "chat_template": "x"})
