@@ -53,7 +53,7 @@ class Metrics:
 class Recorder:
     """One generation, as a context: it is in flight inside, and has an outcome when left.
 
-    Outcomes: ``stop`` and ``length`` as they finished, ``cancelled``, or the error's code.
+    Outcomes: ``stop``, ``length`` and ``tool_calls`` as they finished, ``cancelled``, or the error's code.
     """
 
     def __init__(self, metrics: Metrics, model: str, prompt_tokens: int) -> None:
@@ -72,7 +72,7 @@ class Recorder:
 
     def delta(self, delta: Delta) -> None:
         """Notes the first text and the finish."""
-        if delta.text and not self._first:
+        if delta.parts and not self._first:
             self._first = True
             self._metrics.first_token.labels(self._model).observe(time.perf_counter() - self._started)
         if delta.finish is not None:

@@ -20,12 +20,12 @@ import uvloop
 
 from gateway import __version__, checkpoint
 from gateway.core.errors import SettingsError
-from gateway.core.prompt import ModelLimits
 from gateway.core.routes import ROUTES
+from gateway.core.sampling import ModelLimits
+from gateway.http.answer import EndpointSettings
 from gateway.http.app import create_app
-from gateway.http.endpoints import EndpointSettings
 from gateway.metrics import Metrics
-from gateway.service import ServedModel, Service
+from gateway.service import ServedModel, Service, with_adapters
 from gateway.settings import ModelSettings, Settings
 from gateway.tokenizer import HuggingFaceTokenizer
 from gateway.triton.backend import Backend
@@ -132,9 +132,14 @@ def served_model(settings: ModelSettings) -> ServedModel:
     if not end_ids:
         raise SettingsError(f"model '{settings.name}': no end token is known. Set eos_token_ids in gateway.toml.")
     return ServedModel(
-        limits=ModelLimits(settings.name, max_model_len, end_ids),
+        limits=ModelLimits(settings.name, max_model_len, end_ids, vocab_size=settings.vocab_size),
         tokenizer=tokenizer,
-        backend=Backend(GrpcTransport(settings.triton), route=settings.route, triton_models=settings.triton_models),
+        backend=Backend(
+            GrpcTransport(settings.triton),
+            route=settings.route,
+            triton_models=settings.triton_models,
+            tokens_per_block=settings.tokens_per_block,
+        ),
         created=int(time.time()),
     )
 
@@ -142,8 +147,13 @@ def served_model(settings: ModelSettings) -> ServedModel:
 async def serve(settings: Settings, listener: socket.socket) -> None:
     """Runs until a signal. Everything is made inside the event loop, because gRPC channels belong to one."""
     metrics = Metrics()
-    service = Service({model.name: served_model(model) for model in settings.models}, metrics)
-    edge = EndpointSettings(settings.max_body_bytes, settings.ping_seconds, settings.grace_seconds)
+    models: dict[str, ServedModel] = {}
+    for model in settings.models:
+        models |= with_adapters(served_model(model), model.loras)
+    service = Service(models, metrics, strict=settings.strict)
+    edge = EndpointSettings(
+        settings.max_body_bytes, settings.ping_seconds, settings.grace_seconds, settings.reasoning_names
+    )
     config = uvicorn.Config(
         create_app(service, metrics, edge),
         log_config=None,

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, dataclass, fields
+from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from gateway.core.errors import SettingsError
 from gateway.core.routes import ROUTES
+from gateway.core.types import Adapter
 
 _ENDPOINT = re.compile(r"(\[[0-9a-fA-F:]+\]|[\w.-]+):(\d{1,5})")
 
@@ -32,6 +33,8 @@ class ModelSettings:
     direct: str = "tensorrt_llm"
     ensemble: str = "ensemble"
     bls: str = "tensorrt_llm_bls"
+    tokens_per_block: int | None = None  # of the engine's KV cache: then usage tells cached tokens
+    adapters: Mapping[str, int] = field(default_factory=dict)  # LoRA: what clients send as "model" → its task id
 
     def __post_init__(self) -> None:
         where = f"model '{self.name}'"
@@ -42,8 +45,17 @@ class ModelSettings:
         check_endpoint(self.triton, where)
         if self.max_model_len is not None and self.max_model_len < 2:
             raise SettingsError(f"{where}: max_model_len must be at least 2, not {self.max_model_len}.")
+        if self.tokens_per_block is not None and self.tokens_per_block < 1:
+            raise SettingsError(f"{where}: tokens_per_block must be at least 1, not {self.tokens_per_block}.")
+        for adapter, task_id in self.adapters.items():
+            if not adapter or type(task_id) is not int or not 0 < task_id < 2**64:
+                raise SettingsError(f"{where}: adapters must be names with a LoRA task id above 0, as in pirate = 1.")
         if any(id < 0 for id in self.eos_token_ids):
             raise SettingsError(f"{where}: eos_token_ids must not be negative.")
+
+    @property
+    def loras(self) -> tuple[Adapter, ...]:
+        return tuple(Adapter(name, task_id) for name, task_id in self.adapters.items())
 
     @property
     def triton_models(self) -> dict[str, str]:
@@ -62,6 +74,8 @@ class Settings:
     ping_seconds: int = 15  # between comments on a silent stream, so that proxies keep it open
     grace_seconds: float = 30.0  # for streams in flight at shutdown
     log_level: str = "info"
+    strict: bool = False  # whether fields that nobody knows are refused
+    reasoning_field: str = "reasoning_content"  # or "reasoning", or "both": where thinking is given out
 
     def __post_init__(self) -> None:
         if not self.models:
@@ -69,7 +83,7 @@ class Settings:
                 "No model is configured. Give --config gateway.toml (model-repo-builder repo writes one), or --triton, "
                 "--tokenizer and --model."
             )
-        names = [model.name for model in self.models]
+        names = [name for model in self.models for name in (model.name, *model.adapters)]
         doubled = sorted({name for name in names if names.count(name) > 1})
         if doubled:
             raise SettingsError(f"The model name '{doubled[0]}' is used twice; clients could not tell them apart.")
@@ -78,8 +92,17 @@ class Settings:
         for name in ("max_body_bytes", "ping_seconds", "grace_seconds"):
             if getattr(self, name) <= 0:
                 raise SettingsError(f"{name} must be more than 0.")
+        if self.reasoning_field not in ("reasoning_content", "reasoning", "both"):
+            raise SettingsError(
+                f"reasoning_field is {self.reasoning_field!r}, but must be reasoning_content, reasoning or both."
+            )
         if self.log_level not in ("debug", "info", "warning", "error"):
             raise SettingsError(f"log_level is {self.log_level!r}, but must be debug, info, warning or error.")
+
+    @property
+    def reasoning_names(self) -> tuple[str, ...]:
+        """Fields in which replies give out thinking."""
+        return ("reasoning_content", "reasoning") if self.reasoning_field == "both" else (self.reasoning_field,)
 
     @classmethod
     def read(
@@ -147,19 +170,29 @@ def _typed(value: Any, item: Field[Any], where: str) -> Any:
         if isinstance(value, list) and all(type(v) is int for v in value):
             return tuple(value)
         raise SettingsError(f"{where} must be a list of whole numbers.")
+    if kind.startswith("Mapping") and isinstance(value, dict):
+        return value
+    if kind == "bool" and type(value) is bool:
+        return value
     if kind.startswith("int") and type(value) is int:
         return value
     if kind == "float" and type(value) in (int, float):
         return float(value)
     if kind == "str" and isinstance(value, str):
         return value
-    expected = {"s": "text in quotes", "i": "a whole number", "f": "a number"}[kind[0]]
+    expected = {"s": "text in quotes", "i": "a whole number", "f": "a number", "b": "true or false", "M": "a table"}[
+        kind[0]
+    ]
     raise SettingsError(f"{where} must be {expected}, not {value!r}.")
 
 
 def _parsed(text: str, item: Field[Any], variable: str) -> Any:
     """An environment variable's text as the field's type."""
     assert item.default is not MISSING
+    if item.type == "bool":
+        if text.lower() in ("true", "1", "false", "0"):
+            return text.lower() in ("true", "1")
+        raise SettingsError(f"{variable} is {text!r}, but must be true or false.")
     try:
         return type(item.default)(text)
     except ValueError:

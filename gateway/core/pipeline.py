@@ -1,15 +1,19 @@
-"""Pieces of an engine → deltas for a client: detokenize, match stop strings, decide how it finished, count.
+"""Pieces of an engine → deltas for a client: detokenize, match stop strings, read thinking and calls, decide how it
+finished, count.
 
 It knows the order of these machines and OpenAI's finish reasons. It must not know where pieces come from nor where
 deltas go, and has no clock. Once ``finished`` nothing more may be pushed, and whoever reads the engine should cancel
-it: the engine may not know that it is over (a stop string, a second end id).
+it: the engine may not know that it is over (a stop string, a second end id, one call where one was wanted).
 """
 
 from __future__ import annotations
 
 from gateway.core.detokenize import Detokenizer
+from gateway.core.errors import UpstreamError
+from gateway.core.logprobs import LogprobQueue
+from gateway.core.parse.answer import parser
 from gateway.core.stop import StopScanner
-from gateway.core.types import Delta, Finish, FinishReason, Generate, Piece, Tokenizer, Usage
+from gateway.core.types import Delta, Finish, FinishReason, Generate, Part, Piece, Tokenizer, TokenLogprob, Usage
 
 
 class Pipeline:
@@ -23,32 +27,59 @@ class Pipeline:
         self._tokenizer = tokenizer
         self._detokenizer = Detokenizer(tokenizer.table)
         self._stop = StopScanner(generate.stop)
+        reading = generate.reading
+        name = f"call_{generate.id.rpartition('chatcmpl-')[2].replace('-', '')}"
+        self._parser = parser(
+            thinking=reading.thinking,
+            calls=reading.calls,
+            tools=reading.tools,
+            call_id=lambda index: f"{name}{index:02}",
+            parallel=reading.parallel,
+            prefill=reading.prefill,
+        )
+        self._thinks = reading.thinking != "off"
+        self._logprobs = LogprobQueue() if generate.logprobs else None
+        # One id at a time where it matters at which token something happened.
+        self._stepwise = bool(generate.stop) or generate.logprobs or self._thinks or reading.calls is not None
+        self._least = generate.sampling.min_tokens or 0 if generate.stop else 0
         self._end_ids = frozenset(generate.end_ids)
         self._vocab_size = len(tokenizer.table)
         self._generated = 0
+        self._reasoned = 0
+        self._cached: int | None = None
         self._texts: list[str] | None = None  # kept only where text has to be counted at the end
+        self._by_text = False
+        self._tokens: list[TokenLogprob] = []
         self.finished = False
 
     def push(self, piece: Piece) -> Delta:
         """What the piece means to the client."""
+        parts: list[Part] = []
+        ended: FinishReason | None = None
+        if piece.cached_tokens is not None:
+            self._cached = piece.cached_tokens
         if piece.ids is not None:
-            text, ended = self._push_ids(piece.ids)
-        elif piece.text is not None:
-            text, ended = self._push_text(piece.text), None
-        else:
-            text, ended = "", None
-        if self._stop.matched is not None:
+            ended = self._push_ids(piece.ids, piece.logprobs, parts)
+        elif piece.text:
+            self._push_text(piece.text, parts)
+        if self._stop.matched is not None or self._parser.done:
             ended = "stop"
         if ended is None and piece.final:
             ended = "length" if self._count() >= self._generate.max_tokens else "stop"
-        return Delta(text) if ended is None else self._finish(text, ended)
+        if ended is not None:
+            return self._finish(parts, ended)
+        usage = self._usage() if self._generate.running_usage else None
+        return Delta(tuple(parts), None, self._take_logprobs(), self._generate.choice, usage)
 
-    def _push_ids(self, ids: tuple[int, ...]) -> tuple[str, FinishReason | None]:
-        """Text of the ids up to an end id or the limit; with stop strings id by id, so that counts are exact."""
+    def _push_ids(
+        self, ids: tuple[int, ...], logprobs: tuple[float, ...] | None, parts: list[Part]
+    ) -> FinishReason | None:
+        """Text of the ids up to an end id or the limit."""
         ended: FinishReason | None = None
         taken: list[int] = []
+        places: list[int] = []
         room = self._generate.max_tokens - self._generated
-        for id in ids:
+        for place, id in enumerate(ids):
             if len(taken) >= room:
                 break
             if id in self._end_ids:
@@ -56,23 +87,60 @@ class Pipeline:
                 break
             if 0 <= id < self._vocab_size:  # TensorRT-LLM is known to send -1 and ids past the vocabulary
                 taken.append(id)
-        steps = [[id] for id in taken] if self._generate.stop else [taken]
-        texts: list[str] = []
-        for step in steps:
-            texts.append(self._stop.push(self._detokenizer.push(step)))
-            self._generated += len(step)
-            if self._stop.matched is not None:
-                break
+                places.append(place)
+        if not self._stepwise:
+            if taken:
+                self._generated += len(taken)
+                text = self._detokenizer.push(taken)
+                if text:
+                    parts += self._parser.push(text)
         else:
-            if ended is None and self._generated >= self._generate.max_tokens:
-                ended = "length"
-        return "".join(texts), ended
+            if self._logprobs is not None and ids and (logprobs is None or len(logprobs) != len(ids)):
+                raise UpstreamError("The engine sent no log-probabilities, although it was asked for them.")
+            for place, id in zip(places, taken, strict=True):
+                if self._step(id, None if logprobs is None else logprobs[place], parts):
+                    return None
+        if ended is None and self._generated >= self._generate.max_tokens:
+            ended = "length"
+        return ended
 
-    def _push_text(self, text: str) -> str:
+    def _step(self, id: int, logprob: float | None, parts: list[Part]) -> bool:
+        """One token. True where it ended the answer."""
+        self._generated += 1
+        text = self._detokenizer.push((id,))
+        made = len(text)
+        # Before min_tokens no stop string counts; what is held back by then stays held.
+        text = self._stopped(text) if self._generated > self._least else text
+        thinking = self._parser.reasoning
+        if text:
+            parts += self._parser.push(text)
+        if self._thinks and (thinking or self._parser.reasoning):
+            self._reasoned += 1
+            thinking = True
+        if self._logprobs is not None and logprob is not None:
+            if thinking:
+                self._logprobs.skip(made)
+            else:
+                raw = self._tokenizer.table[id]
+                self._logprobs.push(TokenLogprob(raw.decode("utf-8", "replace"), raw, logprob), made)
+            self._tokens += self._logprobs.take(len(text))
+        return self._stop.matched is not None or self._parser.done
+
+    def _push_text(self, text: str, parts: list[Part]) -> None:
         if self._texts is None:
             self._texts = []
+            self._by_text = True
         self._texts.append(text)
-        return self._stop.push(text)
+        text = self._stopped(text)
+        if text:
+            parts += self._parser.push(text)
+
+    def _stopped(self, text: str) -> str:
+        """The text that is certain not to belong to a stop string, and the stop string itself where it is to stay."""
+        text = self._stop.push(text)
+        if self._stop.matched is not None and self._generate.include_stop:
+            text += self._stop.matched
+        return text
 
     def _count(self) -> int:
         """Generated tokens. Engines that answer in text do not say, so their text is tokenized once more."""
@@ -81,12 +149,32 @@ class Pipeline:
             self._texts = None
         return self._generated
 
-    def _finish(self, text: str, reason: FinishReason) -> Delta:
+    def _usage(self) -> Usage:
+        reasoned = self._reasoned if self._thinks and not self._by_text else None
+        return Usage(len(self._generate.prompt.ids), self._generated, self._cached, reasoned)
+
+    def _take_logprobs(self) -> tuple[TokenLogprob, ...]:
+        if not self._tokens:
+            return ()
+        tokens, self._tokens = tuple(self._tokens), []
+        return tokens
+
+    def _finish(self, parts: list[Part], reason: FinishReason) -> Delta:
         self.finished = True
-        if self._stop.matched is None:
-            text += self._stop.push(self._detokenizer.flush())
+        if self._stop.matched is None and not self._parser.done:
+            tail = self._stopped(self._detokenizer.flush())
             if self._stop.matched is None:
-                text += self._stop.flush()
+                tail += self._stop.flush()
+                if self._logprobs is not None:
+                    self._tokens += self._logprobs.flush()
             else:
                 reason = "stop"
-        return Delta(text, Finish(reason, Usage(len(self._generate.prompt.ids), self._count())))
+            parts += self._parser.push(tail)
+        parts += self._parser.flush()
+        if reason == "stop" and self._parser.called and not self._generate.reading.named:
+            reason = "tool_calls"
+        self._count()
+        usage = self._usage()
+        finish = Finish(reason, usage, self._stop.matched)
+        running = usage if self._generate.running_usage else None
+        return Delta(tuple(parts), finish, self._take_logprobs(), self._generate.choice, running)

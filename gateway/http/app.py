@@ -9,13 +9,15 @@ from http import HTTPStatus
 
 from fastapi import FastAPI, Request
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from gateway import __version__
-from gateway.core import reply
 from gateway.core.errors import ClientDisconnected, GatewayError, RequestError
-from gateway.http import endpoints, ops
-from gateway.http.endpoints import EndpointSettings
+from gateway.core.reply import messages as anthropic
+from gateway.core.reply.wire import error_body
+from gateway.http import messages, openai, ops, responses, tokenization
+from gateway.http.answer import Answering, EndpointSettings
+from gateway.http.body import json_response
 from gateway.http.middleware import RequestLog
 from gateway.metrics import Metrics
 from gateway.service import Service
@@ -29,6 +31,8 @@ def create_app(service: Service, metrics: Metrics, settings: EndpointSettings) -
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         for model in service.models.values():
+            if model.parent is not None:
+                continue
             try:
                 await model.backend.bound()
             except GatewayError as error:  # Triton may come later; until then requests get a 503
@@ -36,8 +40,8 @@ def create_app(service: Service, metrics: Metrics, settings: EndpointSettings) -
         try:
             yield
         finally:
-            for model in service.models.values():
-                await model.backend.transport.close()
+            for backend in {model.backend for model in service.models.values()}:
+                await backend.transport.close()
 
     app = FastAPI(
         title="Qwen on Triton",
@@ -45,7 +49,11 @@ def create_app(service: Service, metrics: Metrics, settings: EndpointSettings) -
         summary="OpenAI-compatible API of a Qwen served by NVIDIA Triton and TensorRT-LLM",
         lifespan=lifespan,
     )
-    app.include_router(endpoints.router(service, settings))
+    answering = Answering(service, settings)
+    app.include_router(openai.router(answering))
+    app.include_router(messages.router(answering))
+    app.include_router(responses.router(answering))
+    app.include_router(tokenization.router(answering))
     app.include_router(ops.router(service, metrics))
     app.add_middleware(RequestLog)
     app.add_exception_handler(GatewayError, _gateway_error)
@@ -54,11 +62,15 @@ def create_app(service: Service, metrics: Metrics, settings: EndpointSettings) -
     return app
 
 
-def _reply(error: GatewayError, status: int | None = None, headers: dict[str, str] | None = None) -> Response:
+def _reply(request: Request, error: GatewayError, headers: dict[str, str] | None = None) -> Response:
+    """The error in the shape of the API that was called."""
     headers = dict(headers or {})
     if error.retry_after is not None:
         headers["retry-after"] = str(error.retry_after)
-    return JSONResponse(reply.error_body(error), status or error.status, headers=headers)
+    if request.url.path.startswith(messages.PREFIX):
+        body = anthropic.error_body(error, request_id=request.state.request_id)
+        return json_response(body, status=anthropic.error_status(error), headers=headers)
+    return json_response(error_body(error), status=error.status, headers=headers)
 
 
 async def _gateway_error(request: Request, exc: Exception) -> Response:
@@ -67,7 +79,7 @@ async def _gateway_error(request: Request, exc: Exception) -> Response:
         return Response(status_code=exc.status)  # nobody reads it; the status is for the log
     if exc.status >= 500:
         logger.warning("%s %s: %s", request.method, request.url.path, exc.message)
-    return _reply(exc)
+    return _reply(request, exc)
 
 
 async def _http_exception(request: Request, exc: Exception) -> Response:
@@ -79,9 +91,11 @@ async def _http_exception(request: Request, exc: Exception) -> Response:
         message = f"{request.method} is not allowed on {request.url.path}."
     else:
         message = str(exc.detail)
-    return _reply(RequestError(message), exc.status_code, dict(exc.headers or {}))
+    error = RequestError(message)
+    error.status = exc.status_code
+    return _reply(request, error, dict(exc.headers or {}))
 
 
 async def _exception(request: Request, exc: Exception) -> Response:
     """A bug of ours. The server logs the traceback; the client gets none of it."""
-    return _reply(GatewayError("Internal error; the gateway's log has it."))
+    return _reply(request, GatewayError("Internal error; the gateway's log has it."))

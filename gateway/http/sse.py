@@ -10,7 +10,6 @@ import anyio
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.types import Receive, Scope, Send
 
-from gateway.core import reply
 from gateway.core.errors import GatewayError
 from gateway.core.types import Delta
 
@@ -28,15 +27,18 @@ class DeltaStream(EventSourceResponse):
         first: Delta,
         rest: AsyncGenerator[Delta, None],
         encode: Callable[[Delta], bytes],
+        error: Callable[[GatewayError], bytes],
         *,
+        headers: dict[str, str],
         ping_seconds: int,
         grace_seconds: float,
     ) -> None:
-        """``first`` was awaited before, so that an early failure has a status of its own."""
+        """``first`` was awaited before, so that an early failure has a status of its own. ``error``: frames of a late
+        one."""
         self._rest = rest
         super().__init__(
-            _frames(first, rest, encode),
-            headers=HEADERS,
+            _frames(first, rest, encode, error),
+            headers=HEADERS | headers,
             media_type="text/event-stream; charset=utf-8",
             ping=ping_seconds,
             ping_message_factory=lambda: ServerSentEvent(comment="ping", sep="\n"),
@@ -53,7 +55,10 @@ class DeltaStream(EventSourceResponse):
 
 
 async def _frames(
-    first: Delta, rest: AsyncGenerator[Delta, None], encode: Callable[[Delta], bytes]
+    first: Delta,
+    rest: AsyncGenerator[Delta, None],
+    encode: Callable[[Delta], bytes],
+    fail: Callable[[GatewayError], bytes],
 ) -> AsyncGenerator[bytes, None]:
     try:
         yield encode(first)
@@ -62,7 +67,7 @@ async def _frames(
                 yield encode(delta)
     except GatewayError as error:
         logger.warning("stream failed: %s", error.message)
-        yield reply.error_frames(error)
+        yield fail(error)
     except Exception:
         logger.exception("stream failed")
-        yield reply.error_frames(GatewayError("Internal error; the gateway's log has it under this request id."))
+        yield fail(GatewayError("Internal error; the gateway's log has it under this request id."))

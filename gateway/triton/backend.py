@@ -21,11 +21,20 @@ logger = logging.getLogger("gateway.triton")
 class Backend:
     """One Triton that serves one model, over the route that was set or, with ``auto``, the best that is there."""
 
-    def __init__(self, transport: Transport, *, route: str, triton_models: Mapping[str, str]) -> None:
-        """``triton_models``: the name of the Triton model for each route."""
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        route: str,
+        triton_models: Mapping[str, str],
+        tokens_per_block: int | None = None,
+    ) -> None:
+        """``triton_models``: the name of the Triton model for each route. ``tokens_per_block`` of the engine's KV
+        cache, where known."""
         self.transport = transport
         self._routes = tuple(ROUTES.values()) if route == "auto" else (ROUTES[route],)
         self._names = triton_models
+        self._tokens_per_block = tokens_per_block
         self._bound: Bound | None = None
         self._binding = asyncio.Lock()
         self._stop: tuple[str, Sequence[Tensor]] | None = None
@@ -46,10 +55,12 @@ class Backend:
             return False
         return await self.transport.ready(bound.model)
 
-    async def stream(self, bound: Bound, request_id: str, tensors: Sequence[Tensor]) -> AsyncGenerator[Response, None]:
+    async def stream(
+        self, bound: Bound, request_id: str, tensors: Sequence[Tensor], wanted: Sequence[str]
+    ) -> AsyncGenerator[Response, None]:
         """The engine's responses. Closing cancels. A Triton that went away may come back changed: it is bound anew."""
         started = False
-        call = Call(bound.model, request_id, tensors, bound.wanted, self._stop)
+        call = Call(bound.model, request_id, tensors, wanted, self._stop)
         try:
             async with aclosing(self.transport.stream(call)) as responses:
                 async for response in responses:
@@ -95,7 +106,7 @@ class Backend:
             refused.append(f"Triton has no model '{name}' (route {route.name}).")
             return None
         try:
-            return bind(route, signature)
+            return bind(route, signature, tokens_per_block=self._tokens_per_block)
         except BindError as exc:
             refused.append(exc.message)
             return None

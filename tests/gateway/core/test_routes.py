@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from gateway.core.errors import UnsupportedField, UpstreamError
 from gateway.core.routes import BLS, DIRECT, ENSEMBLE, BindError, Route, bind, stop_tensors
 from gateway.core.tensors import ModelSignature, Tensor, TensorSpec
-from gateway.core.types import Generate, Piece, Prompt, Sampling
+from gateway.core.types import Adapter, Generate, Guide, Piece, Prompt, Sampling
 from tests.gateway.vocabulary import END, OTHER_END, Vocabulary
 
 vocabulary = Vocabulary()
@@ -66,15 +68,15 @@ def without(signature: ModelSignature, *names: str) -> ModelSignature:
     return changed(signature, inputs=tuple(spec for spec in signature.inputs if spec.name not in names))
 
 
+REQUEST = Generate("id", "model", Prompt("<user>hi", (5, 6, 7)), max_tokens=9, end_ids=(END, OTHER_END))
+
+
 def generate(**sampling: object) -> Generate:
-    return Generate(
-        id="id",
-        model="model",
-        prompt=Prompt("<user>hi", (5, 6, 7)),
-        max_tokens=9,
-        end_ids=(END, OTHER_END),
-        sampling=Sampling(asked=frozenset(sampling), **sampling),  # type: ignore[arg-type]
-    )
+    return replace(REQUEST, sampling=Sampling(asked=frozenset(sampling), **sampling))  # type: ignore[arg-type]
+
+
+def extended(signature: ModelSignature, *inputs: TensorSpec, outputs: tuple[TensorSpec, ...] = ()) -> ModelSignature:
+    return changed(signature, inputs=(*signature.inputs, *inputs), outputs=(*signature.outputs, *outputs))
 
 
 def values(route: Route, signature: ModelSignature, request: Generate) -> dict[str, list[object]]:
@@ -195,9 +197,10 @@ def test_a_model_of_another_shape_is_refused(route: Route, signature: ModelSigna
 
 
 def test_ids_are_preferred_where_a_text_model_offers_them() -> None:
-    assert bind(ENSEMBLE, TEXT_AND_IDS).wanted == ("output_ids", "sequence_length", "text_output")
+    request = generate()
+    assert bind(ENSEMBLE, TEXT_AND_IDS).wanted(request) == ("output_ids", "sequence_length", "text_output")
     assert not bind(ENSEMBLE, TEXT_AND_IDS).remarks
-    assert bind(ENSEMBLE, TEXT).wanted == ("text_output",)
+    assert bind(ENSEMBLE, TEXT).wanted(request) == ("text_output",)
     assert "as good as its postprocessing" in bind(ENSEMBLE, TEXT).remarks[0]
 
 
@@ -271,3 +274,173 @@ def test_what_ends_a_running_request() -> None:
         ("request_output_len", (1, 1), (1,)),
         ("stop", (1, 1), (True,)),
     ]
+
+
+HELLO = vocabulary.encode("hello")[0]
+EXTRA = (
+    spec("embedding_bias", "FP32", (-1,)),
+    spec("bad_words_list", dims=(2, -1)),
+    spec("return_log_probs", "BOOL"),
+    spec("guided_decoding_guide_type", "BYTES"),
+    spec("guided_decoding_guide", "BYTES"),
+    spec("lora_task_id", "UINT64"),
+    spec("min_p", "FP32"),
+)
+LOGPROBS = (spec("output_log_probs", "FP32", (-1, -1)),)
+FULL = extended(ENGINE, *EXTRA, outputs=LOGPROBS)
+FULL_TEXT = extended(
+    TEXT_AND_IDS,
+    spec("embedding_bias_words", "BYTES", (-1,)),
+    spec("embedding_bias_weights", "FP32", (-1,)),
+    spec("bad_words", "BYTES", (-1,)),
+    *EXTRA[2:],
+    outputs=LOGPROBS,
+)
+
+
+@pytest.mark.parametrize(
+    ("route", "signature", "request_", "expected"),
+    [
+        (
+            DIRECT,
+            FULL,
+            replace(generate(logit_bias=((2, -5.0), (1, 100.0))), vocab_size=4),
+            {"embedding_bias": [0.0, 100.0, -5.0, 0.0]},
+        ),
+        (
+            ENSEMBLE,
+            FULL_TEXT,
+            generate(logit_bias=((HELLO, -5.0),)),
+            {"embedding_bias_words": [b"hello"], "embedding_bias_weights": [-5.0]},
+        ),
+        (DIRECT, FULL, generate(bad_words=("hello",)), {"bad_words_list": [HELLO, 48, HELLO, 1, 3, -1]}),
+        (BLS, FULL_TEXT, generate(bad_words=("聪",)), {"bad_words": ["聪".encode()]}),
+        (DIRECT, FULL, replace(REQUEST, logprobs=True), {"return_log_probs": [True]}),
+        (
+            DIRECT,
+            FULL,
+            replace(REQUEST, guide=Guide("regex", "a+", "guided_regex")),
+            {"guided_decoding_guide_type": [b"regex"], "guided_decoding_guide": [b"a+"]},
+        ),
+        (
+            ENSEMBLE,
+            FULL_TEXT,
+            replace(REQUEST, guide=Guide("json", "", "response_format")),
+            {"guided_decoding_guide_type": [b"json"]},
+        ),
+        (DIRECT, FULL, replace(REQUEST, adapter=Adapter("pirate", 7)), {"lora_task_id": [7]}),
+        (DIRECT, FULL, replace(REQUEST, end_ids=()), {"end_id": [-1]}),
+        (DIRECT, FULL, generate(min_p=0.5), {"min_p": [0.5]}),
+    ],
+    ids=[
+        "bias",
+        "bias-text",
+        "bad-words",
+        "bad-words-text",
+        "logprobs",
+        "guide",
+        "json",
+        "lora",
+        "ignore-eos",
+        "min-p",
+    ],
+)
+def test_the_other_fields(
+    route: Route, signature: ModelSignature, request_: Generate, expected: dict[str, list[object]]
+) -> None:
+    sent = values(route, signature, request_)
+    assert {name: sent[name] for name in expected} == expected
+    plain = values(route, signature, REQUEST)
+    assert not (set(sent) - set(expected)) - set(plain), "nothing else is added"
+
+
+IGNORING = replace(REQUEST, end_ids=(), sampling=Sampling(asked=frozenset({"ignore_eos"})))
+
+
+@pytest.mark.parametrize(
+    ("route", "signature", "request_", "param"),
+    [
+        (DIRECT, ENGINE, generate(logit_bias=((1, 1.0),)), "logit_bias"),
+        (DIRECT, FULL, generate(logit_bias=((1, 1.0),)), "logit_bias"),
+        (ENSEMBLE, FULL_TEXT, generate(logit_bias=((END, 1.0),)), "logit_bias"),
+        (DIRECT, ENGINE, generate(bad_words=("a",)), "bad_words"),
+        (DIRECT, ENGINE, replace(REQUEST, logprobs=True), "logprobs"),
+        (ENSEMBLE, extended(TEXT, *EXTRA, outputs=LOGPROBS), replace(REQUEST, logprobs=True), "logprobs"),
+        (DIRECT, ENGINE, replace(REQUEST, adapter=Adapter("pirate", 7)), "model"),
+        (DIRECT, without(ENGINE, "end_id"), IGNORING, "ignore_eos"),
+        (ENSEMBLE, TEXT, replace(REQUEST, prompt=Prompt("x", (1,), exact=False)), "messages"),
+    ],
+    ids=[
+        "bias",
+        "no-size",
+        "no-text",
+        "bad-words",
+        "logprobs",
+        "text-logprobs",
+        "lora",
+        "ignore-eos",
+        "control-in-text",
+    ],
+)
+def test_what_the_model_cannot_do_is_refused_by_name(
+    route: Route, signature: ModelSignature, request_: Generate, param: str
+) -> None:
+    with pytest.raises(UnsupportedField) as caught:
+        values(route, signature, request_)
+    assert caught.value.param == param
+
+
+@pytest.mark.parametrize(
+    ("parameters", "inputs", "guides"),
+    [
+        ((), (), set()),
+        ((), EXTRA, {"json", "json_schema", "regex", "ebnf_grammar"}),
+        ((("guided_decoding_backend", "xgrammar"),), EXTRA, {"json", "json_schema", "regex", "ebnf_grammar"}),
+        ((("guided_decoding_backend", ""),), EXTRA, set()),
+        ((("guided_decoding_backend", "${guided_decoding_backend}"),), EXTRA, set()),
+        ((("guided_decoding_guide_types", "regex, structural_tag"),), EXTRA, {"regex", "structural_tag"}),
+    ],
+    ids=["no-input", "nobody-says", "backend", "backend-empty", "backend-unfilled", "the-model-says"],
+)
+def test_guide_types(parameters: tuple[tuple[str, str], ...], inputs: tuple[TensorSpec, ...], guides: set[str]) -> None:
+    signature = changed(extended(ENGINE, *inputs), parameters=parameters)
+    assert bind(DIRECT, signature).guides == guides
+
+
+def logprobs(*values: float) -> dict[str, Tensor]:
+    return {"output_log_probs": Tensor.of("output_log_probs", "FP32", (1, 1, len(values)), values)}
+
+
+@pytest.mark.parametrize(
+    "told",
+    [[(-1.0, -2.0), (-1.0, -2.0, -3.0)], [(-1.0, -2.0), (-3.0,)]],
+    ids=["cumulative", "new-ones-alone"],
+)
+def test_log_probabilities_of_the_new_ids(told: list[tuple[float, ...]]) -> None:
+    decoder = bind(DIRECT, FULL).decoder(replace(REQUEST, logprobs=True), vocabulary)
+    pieces = [
+        decoder.push({**outputs(*ids), **logprobs(*values)}, False)
+        for ids, values in zip([(1, 2), (3,)], told, strict=True)
+    ]
+    assert [piece.logprobs for piece in pieces] == [(-1.0, -2.0), (-3.0,)]
+    assert decoder.push(outputs(), True).logprobs == ()
+    assert decoder.push(outputs(4), True).logprobs is None
+
+
+def test_log_probabilities_are_asked_for_only_when_asked() -> None:
+    bound = bind(DIRECT, FULL)
+    assert bound.wanted(REQUEST) == ("output_ids", "sequence_length")
+    assert bound.wanted(replace(REQUEST, logprobs=True)) == ("output_ids", "sequence_length", "output_log_probs")
+    decoder = bound.decoder(REQUEST, vocabulary)
+    assert decoder.push({**outputs(1), **logprobs(0.0)}, False) == Piece(ids=(1,))
+
+
+def test_cached_tokens_where_engine_and_settings_tell() -> None:
+    reuse = (spec("return_perf_metrics", "BOOL"),)
+    signature = extended(ENGINE, *reuse, outputs=(spec("kv_cache_reused_blocks"),))
+    bound = bind(DIRECT, signature, tokens_per_block=2)
+    assert "kv_cache_reused_blocks" in bound.wanted(REQUEST)
+    assert "return_perf_metrics" in {tensor.name for tensor in bound.encode(REQUEST, vocabulary)}
+    blocks = {"kv_cache_reused_blocks": Tensor.of("kv_cache_reused_blocks", "INT32", (1, 1), [1])}
+    assert bound.decoder(REQUEST, vocabulary).push({**outputs(1), **blocks}, False).cached_tokens == 2
+    assert "return_perf_metrics" not in {tensor.name for tensor in bind(DIRECT, signature).encode(REQUEST, vocabulary)}

@@ -54,10 +54,14 @@ class Script:
 
 
 def script_text(script: Script) -> str:
-    """The script as the text of a message, with nothing in it that is at its default."""
+    """The script as the text of a message, with nothing in it that is at its default.
+
+    No ``<`` either: it may begin a control token, and those do not get through in text on every route.
+    """
     default = asdict(Script())
     given = {key: value for key, value in asdict(script).items() if value != default[key]}
-    return OPEN + json.dumps(given, ensure_ascii=True, separators=(",", ":")) + CLOSE
+    written = json.dumps(given, ensure_ascii=True, separators=(",", ":")).replace("<", "\\u003c")
+    return OPEN + written + CLOSE
 
 
 def find_script(prompt: str) -> Script | None:

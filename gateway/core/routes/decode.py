@@ -1,0 +1,107 @@
+"""Responses to one request → pieces. Undoes cumulative text and log-probabilities, and echoed prompts.
+
+It knows the outputs of TensorRT-LLM's models. It must not know what becomes of a piece.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gateway.core.errors import UpstreamError
+from gateway.core.routes.tables import Route
+from gateway.core.tensors import Tensor
+from gateway.core.types import Generate, Piece, Tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What a bound model's responses look like. ``ids``: answers are token ids, else text."""
+
+    route: Route
+    model: str
+    ids: bool
+    decoupled: bool
+    cumulative: bool
+    excludes_prompt: bool
+    logprobs: bool
+    cached: bool
+    tokens_per_block: int
+
+
+class Decoder:
+    """Push each response of one request; the final one may bring nothing."""
+
+    __slots__ = ("_generate", "_may_echo", "_outputs", "_sent", "_tokenizer", "_told")
+
+    def __init__(self, outputs: Outputs, generate: Generate, tokenizer: Tokenizer) -> None:
+        self._outputs = outputs
+        self._generate = generate
+        self._tokenizer = tokenizer
+        self._sent = 0
+        self._told = 0
+        # Engines put the prompt in front of an answer that is not streamed, unless told otherwise.
+        self._may_echo = not outputs.decoupled and not outputs.excludes_prompt
+
+    def push(self, outputs: Mapping[str, Tensor], final: bool) -> Piece:
+        """The piece in one response. UpstreamError where a tensor is malformed."""
+        route = self._outputs.route
+        try:
+            if self._outputs.ids:
+                ids = self._ids(outputs.get(route.ids), outputs.get(route.lengths))
+                logprobs = None
+                if self._generate.logprobs:
+                    logprobs = self._logprobs(outputs.get(route.logprobs), len(ids))
+                return Piece(ids, None, final, logprobs, self._cached(outputs))
+            output = outputs.get(route.text or "")
+            texts = () if output is None else output.strings()
+            cached = self._cached(outputs)
+        except ValueError as exc:
+            raise UpstreamError(f"Triton model '{self._outputs.model}' sent a malformed tensor: {exc}.") from exc
+        text = self._text(texts[0].decode("utf-8", "replace"), final) if texts else ""
+        return Piece(text=text, final=final, cached_tokens=cached)
+
+    def _ids(self, output: Tensor | None, lengths: Tensor | None) -> tuple[int, ...]:
+        if output is None:
+            return ()
+        ids = tuple(map(int, output.numbers()))
+        counts = () if lengths is None else lengths.numbers()
+        if counts:
+            ids = ids[: int(counts[0])]
+        prompt = self._generate.prompt.ids
+        if self._may_echo and ids[: len(prompt)] == prompt:
+            ids = ids[len(prompt) :]
+        return ids
+
+    def _logprobs(self, output: Tensor | None, count: int) -> tuple[float, ...] | None:
+        """Those of the ``count`` new ids: the output holds all tokens so far (TensorRT-LLM, v0.10 to v0.16), or the new
+        ones alone."""
+        if not count:
+            return ()
+        if output is None:
+            return None
+        values = tuple(map(float, output.numbers()))
+        self._told += count
+        if len(values) >= self._told:
+            return values[self._told - count : self._told]
+        return values[-count:] if len(values) >= count else None
+
+    def _cached(self, outputs: Mapping[str, Tensor]) -> int | None:
+        """Tokens of the prompt that were in the cache: whole blocks, and never the last token, which is computed."""
+        output = outputs.get(self._outputs.route.reused_blocks) if self._outputs.cached else None
+        values = () if output is None else output.numbers()
+        if not values:
+            return None
+        return min(int(values[0]) * self._outputs.tokens_per_block, len(self._generate.prompt.ids) - 1)
+
+    def _text(self, text: str, final: bool) -> str:
+        if self._outputs.cumulative:
+            # A character that is not complete yet shows as U+FFFD at the end and changes with the next response.
+            stable = text if final else text.rstrip("\ufffd")
+            fresh, self._sent = stable[self._sent :], max(self._sent, len(stable))
+            return fresh
+        if self._may_echo:
+            table = self._tokenizer.table
+            echo = b"".join(table[id] for id in self._generate.prompt.ids)
+            return text.removeprefix(echo.decode("utf-8", "replace"))
+        return text

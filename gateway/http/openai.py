@@ -1,0 +1,111 @@
+"""OpenAI's endpoints. Each is: read the body, check it, let the service prepare it, encode. It knows HTTP and which
+schema and which encoder belong together; it must not know Triton.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from gateway.core.reply import models
+from gateway.core.reply.chat import ChatStream, ChatStyle, chat_completion
+from gateway.core.reply.completions import CompletionStream, text_completion
+from gateway.core.schema.chat import ChatRequest, parse_chat
+from gateway.core.schema.completions import CompletionRequest, parse_completion
+from gateway.http.answer import Answering
+from gateway.http.body import json_response, read_body
+from gateway.service import ServedModel, Service
+
+
+def router(answering: Answering) -> APIRouter:
+    """The routes under /v1."""
+    routes = APIRouter(prefix="/v1")
+    service, settings = answering.service, answering.settings
+
+    @routes.post("/chat/completions", openapi_extra=described(ChatRequest))
+    async def chat_completions(request: Request) -> Response:
+        raw = await read_body(request, settings.max_body_bytes)
+        chat = parse_chat(raw)
+        prepared = await service.chat(chat, size=len(raw))
+        created = int(time.time())
+        style = ChatStyle(chat.include_usage, bool(chat.logprobs), settings.reasoning)
+        if not chat.stream:
+            return await answering.collected(
+                request,
+                prepared,
+                lambda choices: chat_completion(
+                    choices, id=prepared.id, created=created, model=prepared.model, style=style
+                ),
+            )
+        encoder = ChatStream(
+            id=prepared.id,
+            created=created,
+            model=prepared.model,
+            choices=len(prepared.generates),
+            style=style,
+        )
+        return await answering.streamed(request, prepared, encoder)
+
+    @routes.post("/completions", openapi_extra=described(CompletionRequest))
+    async def completions(request: Request) -> Response:
+        raw = await read_body(request, settings.max_body_bytes)
+        completion = parse_completion(raw)
+        prepared = await service.completion(completion, size=len(raw))
+        created = int(time.time())
+        echo = [generate.prompt.text for generate in prepared.generates] if completion.echo else []
+        n = completion.n or 1
+        if not completion.stream:
+            return await answering.collected(
+                request,
+                prepared,
+                lambda choices: text_completion(
+                    choices,
+                    id=prepared.id,
+                    created=created,
+                    model=prepared.model,
+                    n=n,
+                    logprobs=completion.logprobs is not None,
+                    echo=echo,
+                ),
+            )
+        encoder = CompletionStream(
+            id=prepared.id,
+            created=created,
+            model=prepared.model,
+            choices=len(prepared.generates),
+            n=n,
+            include_usage=completion.include_usage,
+            echo=echo,
+        )
+        return await answering.streamed(request, prepared, encoder)
+
+    @routes.get("/models")
+    async def list_models() -> Response:
+        return json_response(models.model_list([await _card(service, model) for model in service.models.values()]))
+
+    @routes.get("/models/{model:path}")
+    async def one_model(model: str) -> Response:
+        return json_response(await _card(service, service.model(model)))
+
+    return routes
+
+
+def described(body: type[BaseModel]) -> dict[str, Any]:
+    """What /openapi.json says of a body that the endpoint reads by itself."""
+    schema = body.model_json_schema(ref_template="#/components/schemas/{model}")
+    schema.pop("$defs", None)
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+async def _card(service: Service, model: ServedModel) -> dict[str, Any]:
+    return models.model_card(
+        model.name,
+        created=model.created,
+        max_model_len=model.limits.max_model_len,
+        parent=model.parent,
+        capabilities=await service.capabilities(model),
+    )
