@@ -14,9 +14,11 @@ def joined(parts: Iterable[Part]) -> list[Part]:
     whole: list[Part] = []
     for part in parts:
         last = whole[-1] if whole else None
-        if isinstance(part, Content | Reasoning) and type(last) is type(part):
-            whole[-1] = replace(part, text=last.text + part.text)
-        elif isinstance(part, CallArguments) and isinstance(last, CallArguments) and last.index == part.index:
+        if (
+            isinstance(part, Content | Reasoning | CallArguments)
+            and isinstance(last, type(part))
+            and getattr(part, "index", None) == getattr(last, "index", None)
+        ):
             whole[-1] = replace(part, text=last.text + part.text)
         else:
             whole.append(part)
