@@ -22,13 +22,16 @@ from gateway import __version__, checkpoint
 from gateway.core.errors import SettingsError
 from gateway.core.routes import ROUTES
 from gateway.core.sampling import ModelLimits
+from gateway.embedder import Embedder, ServedEmbedding
+from gateway.embedding_tokenizer import JsonTokenizer
 from gateway.http.answer import EndpointSettings
 from gateway.http.app import create_app
 from gateway.metrics import Metrics
 from gateway.service import ServedModel, Service, with_adapters
-from gateway.settings import ModelSettings, Settings
+from gateway.settings import EmbeddingSettings, ModelSettings, Settings
 from gateway.tokenizer import HuggingFaceTokenizer
 from gateway.triton.backend import Backend
+from gateway.triton.embedding_backend import EmbeddingBackend
 from gateway.triton.grpc_transport import GrpcTransport
 
 if sys.version_info >= (3, 11):
@@ -144,6 +147,25 @@ def served_model(settings: ModelSettings) -> ServedModel:
     )
 
 
+def served_embedding(settings: EmbeddingSettings) -> ServedEmbedding:
+    """An embedding model wired to its tokenizer, if it has one, and its Triton."""
+    tokenizer = None if settings.tokenizer is None else JsonTokenizer.load(settings.tokenizer)
+    max_model_len = settings.max_model_len
+    if max_model_len is None and settings.tokenizer is not None:
+        max_model_len = checkpoint.max_model_len(Path(settings.tokenizer))
+        if max_model_len is None:
+            raise SettingsError(
+                f"embedding model '{settings.name}': nobody says how many tokens an input may have. Set max_model_len."
+            )
+    return ServedEmbedding(
+        name=settings.name,
+        tokenizer=tokenizer,
+        backend=EmbeddingBackend(GrpcTransport(settings.triton), settings.route(max_model_len)),
+        created=int(time.time()),
+        max_model_len=max_model_len,
+    )
+
+
 async def serve(settings: Settings, listener: socket.socket) -> None:
     """Runs until a signal. Everything is made inside the event loop, because gRPC channels belong to one."""
     metrics = Metrics()
@@ -151,18 +173,21 @@ async def serve(settings: Settings, listener: socket.socket) -> None:
     for model in settings.models:
         models |= with_adapters(served_model(model), model.loras)
     service = Service(models, metrics, strict=settings.strict)
+    embeddings = {model.name: served_embedding(model) for model in settings.embeddings}
+    embedder = Embedder(embeddings, metrics, strict=settings.strict)
     edge = EndpointSettings(
         settings.max_body_bytes, settings.ping_seconds, settings.grace_seconds, settings.reasoning_names
     )
     config = uvicorn.Config(
-        create_app(service, metrics, edge),
+        create_app(service, embedder, metrics, edge),
         log_config=None,
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=int(settings.grace_seconds) + 1,
     )
     host, port = listener.getsockname()[:2]
-    logger.info("gateway %s on http://%s:%d, models: %s", __version__, host, port, ", ".join(service.models))
+    names = ", ".join([*service.models, *embedder.models])
+    logger.info("gateway %s on http://%s:%d, models: %s", __version__, host, port, names)
     await uvicorn.Server(config).serve(sockets=[listener])
     logger.info("gateway stopped")
 

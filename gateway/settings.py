@@ -12,7 +12,9 @@ from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from gateway.core.embedding_route import EmbeddingRoute, sizes
 from gateway.core.errors import SettingsError
+from gateway.core.pooling import POOLINGS
 from gateway.core.routes import ROUTES
 from gateway.core.types import Adapter
 
@@ -64,10 +66,54 @@ class ModelSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class EmbeddingSettings:
+    """One model for /v1/embeddings: ``[[embeddings]]`` of gateway.toml."""
+
+    name: str  # what clients send as "model"
+    triton_model: str
+    triton: str = "127.0.0.1:8001"  # host:port of gRPC
+    tokenizer: str | None = None  # folder with tokenizer.json: to count tokens, and for a model that takes token ids
+    max_model_len: int | None = None  # tokens of one input; None: from the tokenizer's folder
+    input: str | None = None  # tensor of the text or the token ids; None: the only one
+    output: str | None = None  # tensor of the vectors; None: the only one of floats
+    pooling: str = "none"  # none, last, mean or cls: what makes one vector of a vector for each token
+    normalize: bool = True  # whether vectors are brought to length 1
+    dimensions: str = "fixed"  # sizes clients may ask for: "fixed", "32-1024", or "256, 512"
+
+    def __post_init__(self) -> None:
+        where = f"embedding model '{self.name}'"
+        if not self.name:
+            raise SettingsError("An embedding model needs a 'name' that is not empty.")
+        check_endpoint(self.triton, where)
+        if self.pooling not in POOLINGS:
+            raise SettingsError(f"{where}: pooling is {self.pooling!r}, but must be one of {', '.join(POOLINGS)}.")
+        if self.max_model_len is not None and self.max_model_len < 1:
+            raise SettingsError(f"{where}: max_model_len must be at least 1, not {self.max_model_len}.")
+        try:
+            sizes(self.dimensions)
+        except ValueError as exc:
+            raise SettingsError(f"{where}: dimensions {exc}.") from exc
+
+    def route(self, max_model_len: int | None) -> EmbeddingRoute:
+        """How its Triton model is asked. ``max_model_len`` is what was found where none was set."""
+        pooling: Any = self.pooling
+        return EmbeddingRoute(
+            triton_model=self.triton_model,
+            input=self.input,
+            output=self.output,
+            pooling=pooling,
+            normalize=self.normalize,
+            sizes=sizes(self.dimensions),
+            max_model_len=max_model_len,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
-    """The whole gateway: ``[server]`` and ``[[models]]``."""
+    """The whole gateway: ``[server]``, ``[[models]]`` and ``[[embeddings]]``."""
 
     models: tuple[ModelSettings, ...]
+    embeddings: tuple[EmbeddingSettings, ...] = ()
     host: str = "127.0.0.1"
     port: int = 9000
     max_body_bytes: int = 16 * 1024 * 1024
@@ -78,12 +124,13 @@ class Settings:
     reasoning_field: str = "reasoning_content"  # or "reasoning", or "both": where thinking is given out
 
     def __post_init__(self) -> None:
-        if not self.models:
+        if not self.models and not self.embeddings:
             raise SettingsError(
                 "No model is configured. Give --config gateway.toml (model-repo-builder repo writes one), or --triton, "
                 "--tokenizer and --model."
             )
         names = [name for model in self.models for name in (model.name, *model.adapters)]
+        names += [model.name for model in self.embeddings]
         doubled = sorted({name for name in names if names.count(name) > 1})
         if doubled:
             raise SettingsError(f"The model name '{doubled[0]}' is used twice; clients could not tell them apart.")
@@ -114,22 +161,26 @@ class Settings:
         folder: Path,
     ) -> Settings:
         """From a parsed gateway.toml, the environment and flags. Relative tokenizer paths start at ``folder``."""
-        unknown = sorted(set(document) - {"server", "models"})
+        unknown = sorted(set(document) - {"server", "models", "embeddings"})
         if unknown:
             raise SettingsError(
-                f"gateway.toml has the unknown table '{unknown[0]}'; known are [server] and [[models]]."
+                f"gateway.toml has the unknown table '{unknown[0]}'; known are [server], [[models]] and [[embeddings]]."
             )
-        tables = document.get("models", [])
-        if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-            raise SettingsError("gateway.toml: write each model as a table headed [[models]], with two brackets.")
-        models = tuple(_model(table, folder) for table in tables)
-        server = _checked(cls, document.get("server", {}), "[server]", skip=("models",))
+        models = tuple(
+            ModelSettings(**_table(ModelSettings, table, "[[models]]", ("name", "tokenizer"), folder))
+            for table in _tables(document, "models")
+        )
+        embeddings = tuple(
+            EmbeddingSettings(**_table(EmbeddingSettings, table, "[[embeddings]]", ("name", "triton_model"), folder))
+            for table in _tables(document, "embeddings")
+        )
+        server = _checked(cls, document.get("server", {}), "[server]", skip=("models", "embeddings"))
         for item in fields(cls):
             variable = f"GATEWAY_{item.name.upper()}"
-            if item.name != "models" and variable in environ:
+            if item.name not in ("models", "embeddings") and variable in environ:
                 server[item.name] = _parsed(environ[variable], item, variable)
         server.update({name: value for name, value in flags.items() if value is not None})
-        return cls(models=models, **server)
+        return cls(models=models, embeddings=embeddings, **server)
 
 
 def check_endpoint(endpoint: str, where: str) -> None:
@@ -141,14 +192,22 @@ def check_endpoint(endpoint: str, where: str) -> None:
         )
 
 
-def _model(table: Mapping[str, Any], folder: Path) -> ModelSettings:
-    values = _checked(ModelSettings, table, "[[models]]")
-    for name in ("name", "tokenizer"):
+def _tables(document: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    tables = document.get(name, [])
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise SettingsError(f"gateway.toml: write each model as a table headed [[{name}]], with two brackets.")
+    return tables
+
+
+def _table(cls: type, table: Mapping[str, Any], where: str, needed: tuple[str, ...], folder: Path) -> dict[str, Any]:
+    values = _checked(cls, table, where)
+    for name in needed:
         if name not in values:
-            raise SettingsError(f"gateway.toml: a [[models]] table lacks '{name}'.")
-    if (folder / values["tokenizer"]).is_dir():
-        values["tokenizer"] = str((folder / values["tokenizer"]).resolve())
-    return ModelSettings(**values)
+            raise SettingsError(f"gateway.toml: a {where} table lacks '{name}'.")
+    tokenizer = values.get("tokenizer")
+    if tokenizer is not None and (folder / tokenizer).is_dir():
+        values["tokenizer"] = str((folder / tokenizer).resolve())
+    return values
 
 
 def _checked(cls: type, table: Any, where: str, *, skip: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -178,7 +237,7 @@ def _typed(value: Any, item: Field[Any], where: str) -> Any:
         return value
     if kind == "float" and type(value) in (int, float):
         return float(value)
-    if kind == "str" and isinstance(value, str):
+    if kind.startswith("str") and isinstance(value, str):
         return value
     expected = {"s": "text in quotes", "i": "a whole number", "f": "a number", "b": "true or false", "M": "a table"}[
         kind[0]

@@ -15,32 +15,34 @@ from gateway import __version__
 from gateway.core.errors import ClientDisconnected, GatewayError, RequestError
 from gateway.core.reply import messages as anthropic
 from gateway.core.reply.wire import error_body
-from gateway.http import messages, openai, ops, responses, tokenization
+from gateway.embedder import Embedder, ServedEmbedding
+from gateway.http import embeddings, messages, openai, ops, responses, tokenization
 from gateway.http.answer import Answering, EndpointSettings
 from gateway.http.body import json_response
 from gateway.http.middleware import RequestLog
 from gateway.metrics import Metrics
-from gateway.service import Service
+from gateway.service import ServedModel, Service
 
 logger = logging.getLogger("gateway")
 
 
-def create_app(service: Service, metrics: Metrics, settings: EndpointSettings) -> FastAPI:
+def create_app(service: Service, embedder: Embedder, metrics: Metrics, settings: EndpointSettings) -> FastAPI:
     """The application on a wired service. Its lifespan binds the models and closes their connections."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        for model in service.models.values():
-            if model.parent is not None:
-                continue
+        served: list[ServedModel | ServedEmbedding] = [*embedder.models.values()]
+        served += [model for model in service.models.values() if model.parent is None]
+        backends = {model.name: model.backend for model in served}
+        for name, backend in backends.items():
             try:
-                await model.backend.bound()
+                await backend.bound()
             except GatewayError as error:  # Triton may come later; until then requests get a 503
-                logger.warning("model '%s': %s", model.name, error.message)
+                logger.warning("model '%s': %s", name, error.message)
         try:
             yield
         finally:
-            for backend in {model.backend for model in service.models.values()}:
+            for backend in backends.values():
                 await backend.transport.close()
 
     app = FastAPI(
@@ -50,11 +52,12 @@ def create_app(service: Service, metrics: Metrics, settings: EndpointSettings) -
         lifespan=lifespan,
     )
     answering = Answering(service, settings)
-    app.include_router(openai.router(answering))
+    app.include_router(openai.router(answering, embedder))
+    app.include_router(embeddings.router(embedder, settings))
     app.include_router(messages.router(answering))
     app.include_router(responses.router(answering))
     app.include_router(tokenization.router(answering))
-    app.include_router(ops.router(service, metrics))
+    app.include_router(ops.router(service, embedder, metrics))
     app.add_middleware(RequestLog)
     app.add_exception_handler(GatewayError, _gateway_error)
     app.add_exception_handler(HTTPException, _http_exception)

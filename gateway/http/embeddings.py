@@ -14,15 +14,14 @@ from gateway.embedder import Embedder
 from gateway.http.answer import EndpointSettings, ignored_header
 from gateway.http.body import read_body
 from gateway.http.disconnect import while_connected
+from gateway.http.openai import described
 
 
 def router(embedder: Embedder, settings: EndpointSettings) -> APIRouter:
     """The route under /v1."""
     routes = APIRouter(prefix="/v1")
-    schema = EmbeddingRequest.model_json_schema()
-    body = {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
-    @routes.post("/embeddings", openapi_extra=body)
+    @routes.post("/embeddings", openapi_extra=described(EmbeddingRequest))
     async def embeddings(request: Request) -> Response:
         raw = await read_body(request, settings.max_body_bytes)
         asked = await asyncio.to_thread(parse_embeddings, raw)

@@ -16,12 +16,13 @@ from gateway.core.reply.chat import ChatStream, ChatStyle, chat_completion
 from gateway.core.reply.completions import CompletionStream, text_completion
 from gateway.core.schema.chat import ChatRequest, parse_chat
 from gateway.core.schema.completions import CompletionRequest, parse_completion
+from gateway.embedder import Embedder, ServedEmbedding
 from gateway.http.answer import Answering
 from gateway.http.body import json_response, read_body
 from gateway.service import ServedModel, Service
 
 
-def router(answering: Answering) -> APIRouter:
+def router(answering: Answering, embedder: Embedder) -> APIRouter:
     """The routes under /v1."""
     routes = APIRouter(prefix="/v1")
     service, settings = answering.service, answering.settings
@@ -85,10 +86,14 @@ def router(answering: Answering) -> APIRouter:
 
     @routes.get("/models")
     async def list_models() -> Response:
-        return json_response(models.model_list([await _card(service, model) for model in service.models.values()]))
+        cards = [await _card(service, model) for model in service.models.values()]
+        cards += [await _embedding_card(embedder, model) for model in embedder.models.values()]
+        return json_response(models.model_list(cards))
 
     @routes.get("/models/{model:path}")
     async def one_model(model: str) -> Response:
+        if model in embedder.models:
+            return json_response(await _embedding_card(embedder, embedder.model(model)))
         return json_response(await _card(service, service.model(model)))
 
     return routes
@@ -108,4 +113,13 @@ async def _card(service: Service, model: ServedModel) -> dict[str, Any]:
         max_model_len=model.limits.max_model_len,
         parent=model.parent,
         capabilities=await service.capabilities(model),
+    )
+
+
+async def _embedding_card(embedder: Embedder, model: ServedEmbedding) -> dict[str, Any]:
+    return models.model_card(
+        model.name,
+        created=model.created,
+        max_model_len=model.max_model_len,
+        capabilities=await embedder.capabilities(model),
     )

@@ -8,11 +8,12 @@ from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import JSONResponse, Response
 
+from gateway.embedder import Embedder, ServedEmbedding
 from gateway.metrics import Metrics
-from gateway.service import Service
+from gateway.service import ServedModel, Service
 
 
-def router(service: Service, metrics: Metrics) -> APIRouter:
+def router(service: Service, embedder: Embedder, metrics: Metrics) -> APIRouter:
     """The routes outside /v1."""
     routes = APIRouter()
 
@@ -24,8 +25,9 @@ def router(service: Service, metrics: Metrics) -> APIRouter:
     @routes.get("/readyz")
     async def readyz() -> Response:
         """Ready: every model's Triton would take a request now. 503 otherwise, with each model's state."""
-        names = list(service.models)
-        states = await asyncio.gather(*(service.models[name].backend.ready() for name in names))
+        models: list[ServedModel | ServedEmbedding] = [*service.models.values(), *embedder.models.values()]
+        names = [model.name for model in models]
+        states = await asyncio.gather(*(model.backend.ready() for model in models))
         ready = all(states)
         body = {
             "status": "ready" if ready else "unavailable",

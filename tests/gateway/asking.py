@@ -55,12 +55,19 @@ def events(text: str) -> list[Any]:
 class RawClient:
     """One request on a bare socket, which can be closed at any moment."""
 
-    def __init__(self, gateway: Gateway, body: dict[str, Any], *, declared_length: int | None = None) -> None:
+    def __init__(
+        self,
+        gateway: Gateway,
+        body: dict[str, Any],
+        *,
+        declared_length: int | None = None,
+        path: str = "/v1/chat/completions",
+    ) -> None:
         address = urlsplit(gateway.url)
         self._socket = socket.create_connection((address.hostname, address.port), timeout=30)
         payload = json.dumps(body).encode()
         length = declared_length or len(payload)
-        head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: {address.netloc}\r\ncontent-length: {length}\r\n\r\n"
+        head = f"POST {path} HTTP/1.1\r\nhost: {address.netloc}\r\ncontent-length: {length}\r\n\r\n"
         self._socket.sendall(head.encode() + payload)
 
     def read_until(self, mark: bytes) -> bytes:

@@ -12,7 +12,7 @@ def model_card(
     name: str,
     *,
     created: int,
-    max_model_len: int,
+    max_model_len: int | None,
     parent: str | None = None,
     capabilities: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
@@ -22,8 +22,9 @@ def model_card(
         "object": "model",
         "created": created,
         "owned_by": OWNER,
-        "max_model_len": max_model_len,
     }
+    if max_model_len is not None:
+        card["max_model_len"] = max_model_len
     if parent is not None:
         card["parent"] = parent
     if capabilities is not None:

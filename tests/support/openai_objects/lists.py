@@ -49,4 +49,4 @@ class EmbeddingList(Strict):
     object: Literal["list"]
     data: Annotated[list[Embedding], Field(min_length=1)]
     model: str
-    usage: EmbeddingUsage
+    usage: EmbeddingUsage = Field(default=None)  # ours: absent where the server has no tokenizer to count with
