@@ -12,8 +12,9 @@ from typing import Any
 
 from gateway.core import guides, sampling
 from gateway.core.errors import ContextLengthExceeded, RequestError, UnsupportedField
-from gateway.core.history import template_messages
+from gateway.core.history import template_messages, template_tools
 from gateway.core.parse.answer import thinking_state
+from gateway.core.quote import strings
 from gateway.core.sampling import ModelLimits
 from gateway.core.schema.base import ignored
 from gateway.core.schema.chat import ChatRequest, SamplingFields
@@ -84,12 +85,16 @@ def build_completion(
 
 def render(request: ChatRequest, limits: ModelLimits, tokenizer: Tokenizer) -> Prompt:
     """The prompt of a chat. ContextLengthExceeded early where the text is far too long to be worth rendering."""
-    messages = [message.plain for message in request.messages]
-    _check_size(messages, limits, tokenizer)
-    tools = () if request.tool_choice == "none" else tuple(tool.plain for tool in request.tools or ())
+    messages = template_messages(
+        [message.plain for message in request.messages], reasoning="reasoning_content" in tokenizer.variables
+    )
+    tools = () if request.tool_choice == "none" else template_tools(tool.plain for tool in request.tools or ())
+    # Not the thinking of earlier turns, which templates leave out.
+    shown = [(message.get("content"), message.get("tool_calls")) for message in messages]
+    _check_size((shown, tools), limits, tokenizer)
     return tokenizer.chat(
         ChatInput(
-            messages=template_messages(messages, reasoning="reasoning_content" in tokenizer.variables),
+            messages=messages,
             tools=tools,
             options=_options(request, tokenizer),
             continue_final=bool(request.continue_final_message),
@@ -210,7 +215,7 @@ def _prefilled(prompt: Prompt, reading: Reading, opening: str, tokenizer: Tokeni
 
 def _raw_prompt(given: str | list[int], limits: ModelLimits, tokenizer: Tokenizer) -> Prompt:
     if isinstance(given, str):
-        _check_size([{"content": given}], limits, tokenizer, what="prompt")
+        _check_size(given, limits, tokenizer, what="prompt")
         return Prompt(given, tuple(tokenizer.encode(given)))
     size = len(tokenizer.table)
     strange = next((id for id in given if id >= size), None)
@@ -249,12 +254,10 @@ def _generate(
     )
 
 
-def _check_size(
-    messages: list[dict[str, Any]], limits: ModelLimits, tokenizer: Tokenizer, *, what: str = "messages"
-) -> None:
+def _check_size(value: Any, limits: ModelLimits, tokenizer: Tokenizer, *, what: str = "messages") -> None:
     """Refuse what cannot fit before the template and the tokenizer work through all of it: megabytes take them
     seconds."""
-    texts = [text for message in messages for text in _texts(message.get("content"))]
+    texts = list(strings(value))
     if sum(map(len, texts)) <= limits.max_model_len * CHARACTERS_PER_TOKEN:
         return
     counted = 0
@@ -264,13 +267,6 @@ def _check_size(
             if counted > limits.max_model_len:
                 raise ContextLengthExceeded(
                     f"This model's maximum context length is {limits.max_model_len} tokens, but the {what} are more "
-                    f"than "
-                    f"that. Shorten the {what}.",
+                    f"than that. Shorten the {what}.",
                     param=what,
                 )
-
-
-def _texts(content: object) -> list[str]:
-    if isinstance(content, str):
-        return [content]
-    return [part["text"] for part in content] if isinstance(content, list) else []

@@ -10,7 +10,7 @@ from gateway.core.prompt import build_chat, build_completion, ignored_fields
 from gateway.core.sampling import ModelLimits
 from gateway.core.schema.chat import parse_chat
 from gateway.core.schema.completions import parse_completion
-from gateway.core.types import Generate, Guide
+from gateway.core.types import ChatInput, Generate, Guide, Prompt
 from tests.gateway.vocabulary import END, OTHER_END, Vocabulary
 
 vocabulary = Vocabulary()
@@ -305,7 +305,23 @@ def test_options_that_no_template_reads_are_told() -> None:
     assert ignored_fields(request, vocabulary) == ("b", "chat_template_kwargs.a")
 
 
-def test_text_far_too_long_is_refused_before_it_is_rendered() -> None:
+LONG = "a" * 1_000_000
+
+
+def said(**fields: Any) -> list[dict[str, Any]]:
+    return [{"role": "user", "content": "x"}, {"role": "assistant", **fields}, {"role": "user", "content": "y"}]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"messages": [{"role": "user", "content": LONG}]},
+        {"messages": said(tool_calls=[{"function": {"name": "f", "arguments": f'{{"a": "{LONG}"}}'}}])},
+        {"tools": [{"type": "function", "function": {"name": "f", "description": LONG}}]},
+    ],
+    ids=["content", "arguments", "tools"],
+)
+def test_text_far_too_long_is_refused_before_it_is_rendered(fields: dict[str, Any]) -> None:
     counted: list[int] = []
 
     class Counting(Vocabulary):
@@ -317,9 +333,25 @@ def test_text_far_too_long_is_refused_before_it_is_rendered() -> None:
             raise AssertionError("rendered")
 
     with pytest.raises(ContextLengthExceeded) as caught:
-        prepared(tokenizer=Counting(), messages=[{"role": "user", "content": "a" * 1_000_000}])
+        prepared(tokenizer=Counting(), **fields)
     assert caught.value.param == "messages"
-    assert sum(counted) <= 64 * 1024
+    assert sum(counted) <= 65 * 1024
+
+
+@pytest.mark.parametrize("fields", [{"reasoning_content": LONG}, {"content": f"<think>{LONG}</think>x"}], ids=list)
+def test_thinking_that_no_template_shows_does_not_count(fields: dict[str, Any]) -> None:
+    tokenizer = Vocabulary(thinks=True, variables=["reasoning_content"])
+    assert prepared(tokenizer=tokenizer, messages=said(**fields)).prompt.text.endswith("<user>y<assistant>")
+
+
+def test_a_function_without_parameters_reaches_the_template_with_an_empty_schema() -> None:
+    class Showing(Vocabulary):
+        def chat(self, chat: ChatInput) -> Prompt:
+            return Prompt(json.dumps(chat.tools), (1,))
+
+    generate = prepared(tokenizer=Showing(), tools=[{"type": "function", "function": {"name": "f"}}])
+    [tool] = json.loads(generate.prompt.text)
+    assert tool["function"]["parameters"] == {"type": "object", "properties": {}}
 
 
 def test_completions_take_prompts_as_they_are() -> None:
