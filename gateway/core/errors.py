@@ -7,6 +7,7 @@ HTTP frameworks, gRPC or logging: the boundary modules map foreign errors into t
     │   ├── UnsupportedField         400                             known field that the bound model cannot honour
     │   ├── ContextLengthExceeded    400  code context_length_exceeded
     │   ├── ModelNotFound            404  code model_not_found
+    │   ├── ResponseNotFound         404                             nothing is stored, so no response is there later
     │   └── PayloadTooLarge          413
     ├── UpstreamError                502  server_error               Triton or the engine failed this request
     │   └── UpstreamUnavailable      503  + Retry-After              Triton is away, or the model is not loaded
@@ -57,6 +58,12 @@ class ModelNotFound(RequestError):
 
     status = 404
     code = "model_not_found"
+
+
+class ResponseNotFound(RequestError):
+    """A stored response was asked for; this server stores nothing."""
+
+    status = 404
 
 
 class PayloadTooLarge(RequestError):

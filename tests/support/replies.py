@@ -18,7 +18,7 @@ from .openai_objects.chat import ChatCompletion
 from .openai_objects.completions import Completion
 from .openai_objects.lists import EmbeddingList, Model, ModelList
 from .openai_objects.response_stream import check_response_stream
-from .openai_objects.responses import Response
+from .openai_objects.responses import InputTokens, Response
 from .openai_objects.streams import check_chat_stream, check_completion_stream, prompts
 from .sse import read_events
 
@@ -142,6 +142,7 @@ REPLIES: dict[tuple[str, str], Check] = {
     ("POST", "/v1/chat/completions"): _streamed_or(_chat, _events(check_chat_stream, asked=True)),
     ("POST", "/v1/completions"): _streamed_or(_completion, _events(check_completion_stream, asked=True)),
     ("POST", "/v1/responses"): _streamed_or(_response, _events(check_response_stream)),
+    ("POST", "/v1/responses/input_tokens"): _object(InputTokens),
     ("POST", "/v1/messages"): _streamed_or(_message, _events(check_message_stream)),
     ("POST", "/v1/messages/count_tokens"): _object(anthropic.TokenCount),
     ("POST", "/v1/embeddings"): _object(EmbeddingList),

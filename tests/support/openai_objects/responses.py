@@ -161,3 +161,8 @@ class Response(Strict):
     top_logprobs: int | None = None
     truncation: Literal["auto", "disabled"] | None = None
     user: str | None = None
+
+
+class InputTokens(Strict):
+    object: Literal["response.input_tokens"]
+    input_tokens: Count
