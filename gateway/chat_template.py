@@ -22,7 +22,11 @@ _REFUSALS = (TemplateError, TypeError, ValueError, LookupError, AttributeError, 
 
 
 class ChatTemplate:
-    """The template of a tokenizer of transformers."""
+    """The template of a tokenizer of transformers.
+
+    ``variables``: what it reads. ``thinks``: whether it knows thinking between tags. ``call_style``: how it teaches the
+    model to call tools; None: not at all. ``literals``: the texts it writes itself.
+    """
 
     def __init__(self, tokenizer: Any, *, source: str) -> None:
         self._tokenizer = tokenizer
@@ -35,18 +39,10 @@ class ChatTemplate:
             text for tree in trees for node in tree.find_all((nodes.TemplateData, nodes.Const)) for text in _texts(node)
         )
         self.variables = frozenset(name for tree in trees for name in _variables(tree))
-
-    @property
-    def thinks(self) -> bool:
-        """Whether it knows thinking that stands between tags."""
-        return self._writes("<think>") or self._writes("</think>")
-
-    @property
-    def call_style(self) -> CallStyle | None:
-        """How it teaches the model to call tools; None: not at all."""
-        if self._writes("<function="):
-            return "xml"
-        return "hermes" if self._writes("<tool_call>") else None
+        self.thinks = self._writes("<think>") or self._writes("</think>")
+        self.call_style: CallStyle | None = (
+            "xml" if self._writes("<function=") else "hermes" if self._writes("<tool_call>") else None
+        )
 
     def _writes(self, text: str) -> bool:
         return any(text in literal for literal in self.literals)
@@ -139,8 +135,9 @@ def _texts(node: nodes.Node) -> list[str]:
 
 
 def _variables(tree: nodes.Template) -> set[str]:
-    """What it reads from outside, and ``reasoning_content`` where it reads that from messages."""
+    """What it reads from outside, and ``reasoning_content`` where it tells thinking from content: by that field of a
+    message, or as older ones by the tag that ends thinking."""
     names = set(meta.find_undeclared_variables(tree)) - {"reasoning_content"}
     attributes = {node.attr for node in tree.find_all(nodes.Getattr)}
-    keys = {node.arg.value for node in tree.find_all(nodes.Getitem) if isinstance(node.arg, nodes.Const)}
-    return names | ({"reasoning_content"} & (attributes | keys))
+    constants = {node.value for node in tree.find_all(nodes.Const) if isinstance(node.value, str)}
+    return names | ({"reasoning_content"} if {"reasoning_content", "</think>"} & (attributes | constants) else set())

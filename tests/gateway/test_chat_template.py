@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.core.errors import RequestError, SettingsError
+from gateway.core.history import template_messages
 from gateway.core.types import ChatInput, Prompt
 from gateway.tokenizer import HuggingFaceTokenizer
 from tests.gateway.qwen_templates import set_template
@@ -177,8 +178,9 @@ def test_continuing_in_unusual_templates(folder: TokenizerFolder, template: str,
             "{# reasoning_content #}{% generation %}{{ a }}{% endgeneration %}{% for m in n %}{% break %}{% endfor %}",
             {"a", "n"},
         ),
+        ("{{ a + '\n</think>\n' }}", {"a"}),
     ],
-    ids=["names", "tests", "attribute", "item", "comment"],
+    ids=["names", "tests", "attribute", "item", "comment", "written"],
 )
 def test_variables(folder: TokenizerFolder, template: str, variables: set[str]) -> None:
     assert with_template(folder, template).variables == variables
@@ -198,3 +200,12 @@ def test_variables(folder: TokenizerFolder, template: str, variables: set[str]) 
 def test_what_it_teaches(folder: TokenizerFolder, template: str, style: str | None, thinks: bool) -> None:
     tokenizer = with_template(folder, template)
     assert (tokenizer.call_style, tokenizer.thinks) == (style, thinks)
+
+
+def test_a_template_that_cuts_thinking_out_of_the_content(folder: TokenizerFolder) -> None:
+    """Older thinking models have such: QwQ, and Qwen distilled from DeepSeek-R1."""
+    template = "{% for m in messages %}{{ m.content.split('</think>')[-1] }}<|im_end|>{% endfor %}"
+    tokenizer = with_template(folder, template)
+    sent = [{**HI, "content": "<think>hm</think>Hi"}, {**HELLO, "content": "What is </think>?"}]
+    messages = template_messages(sent, reasoning="reasoning_content" in tokenizer.variables)
+    assert tokenizer.chat(ChatInput(messages)).text == "Hi<|im_end|>What is </think>?<|im_end|>"
