@@ -59,11 +59,12 @@ class Translated:
         """The error about the body, with the names of the client's own fields."""
         if error.param is None:
             return error
-        param = self._source(error.param)
+        param = self.source(error.param)
         message = error.message.replace(f"'{error.param}'", f"'{param}'")
         return type(error)(message, param=param, code=error.code)
 
-    def _source(self, param: str) -> str:
+    def source(self, param: str) -> str:
+        """The client's own field behind a field of the body."""
         if (found := MESSAGE_FIELD.match(param)) is not None:
             return self.sources[int(found[1])]
         if (found := TOOL_FIELD.match(param)) is not None:

@@ -27,7 +27,9 @@ class RequestLog:
             await self._app(scope, receive, send)
             return
         given = Headers(scope=scope).get("x-request-id", "")
-        request_id = given if _ACCEPTABLE.fullmatch(given) else f"req_{uuid.uuid4().hex}"
+        scope.setdefault("state", {})["request_id"] = request_id = (
+            given if _ACCEPTABLE.fullmatch(given) else f"req_{uuid.uuid4().hex}"
+        )
         started = time.perf_counter()
         status = 499  # unless a response starts: the client was gone
 
@@ -37,6 +39,7 @@ class RequestLog:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["x-request-id"] = request_id
+                headers["request-id"] = request_id  # Anthropic's name for it
                 headers["openai-processing-ms"] = str(round((time.perf_counter() - started) * 1000))
             await send(message)
 
