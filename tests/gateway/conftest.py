@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.gateway.features import features_toml
 from tests.support.gateway import Gateway, gateway_serving, gateway_toml
 from tests.support.tokenizer import TokenizerFolder
 from tests.support.triton import ScriptedTriton, Triton
@@ -27,4 +28,12 @@ def served(session_dir: Path, openvino_triton: Triton, tokenizer: TokenizerFolde
     config = session_dir / "served.toml"
     gateway_toml(config, openvino_triton.grpc, tokenizer.path, max_model_len=2048, routes=ROUTES)
     with gateway_serving(session_dir / "served-gateway.log", "--config", str(config)) as gateway:
+        yield gateway
+
+
+@pytest.fixture(scope="session")
+def featured(session_dir: Path, scripted_triton: ScriptedTriton, tokenizer: TokenizerFolder) -> Iterator[Gateway]:
+    """The scripted engine behind models that think (``thinker``) and a LoRA (``pirate``); see ``features``."""
+    config = features_toml(session_dir / "featured.toml", scripted_triton.grpc, tokenizer)
+    with gateway_serving(session_dir / "featured-gateway.log", "--config", str(config)) as gateway:
         yield gateway
