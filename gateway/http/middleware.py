@@ -27,9 +27,8 @@ class RequestLog:
             await self._app(scope, receive, send)
             return
         given = Headers(scope=scope).get("x-request-id", "")
-        scope.setdefault("state", {})["request_id"] = request_id = (
-            given if _ACCEPTABLE.fullmatch(given) else f"req_{uuid.uuid4().hex}"
-        )
+        request_id = given if _ACCEPTABLE.fullmatch(given) else f"req_{uuid.uuid4().hex}"
+        scope.setdefault("state", {})["request_id"] = request_id
         started = time.perf_counter()
         status = 499  # unless a response starts: the client was gone
 
