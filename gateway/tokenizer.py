@@ -47,7 +47,7 @@ class HuggingFaceTokenizer:
         self._backend = backend
         self._plain = _without_added_tokens(backend)
         self._template = ChatTemplate(tokenizer, source=source)
-        self._added = {token.content: (id, token) for id, token in tokenizer.added_tokens_decoder.items()}
+        self._added = {token.content: (id, token) for id, token in backend.get_added_tokens_decoder().items()}
         for text, (id, _) in self._added.items():
             if id in _ids(self._plain, text):
                 raise SettingsError(

@@ -107,7 +107,9 @@ def test_options_cannot_reach_transformers(tokenizer: HuggingFaceTokenizer, name
 
 def test_options_that_break_the_template(folder: TokenizerFolder) -> None:
     tokenizer = with_template(folder, "{% set ns = namespace(a=1) %}{{ ns.a }}{{ mood }}")
-    assert tokenizer.chat(ChatInput((HELLO,), options={"mood": "<think>"})).text == "1<think>"
+    prompt = tokenizer.chat(ChatInput((HELLO,), options={"mood": "<think>"}))
+    assert (prompt.text, prompt.exact) == ("1<think>", False)
+    assert len(prompt.ids) > len(tokenizer.encode("1<think>"))
     assert refused(tokenizer, ChatInput((HELLO,), options={"namespace": 1})).param == "messages"
 
 

@@ -103,7 +103,12 @@ def test_odd_tokens_are_found_as_the_tokenizer_finds_them(
     backend = Tokenizer.from_file(f"{source}/tokenizer.json")
     backend.add_tokens(ODD)
     backend.save(f"{source}/tokenizer.json")
+    config = json.loads((tmp_path / "tokenizer_config.json").read_text("utf-8"))
+    for token in json.loads(backend.to_str())["added_tokens"]:
+        config["added_tokens_decoder"][str(token.pop("id"))] = token
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(config), "utf-8")
     tokenizer = HuggingFaceTokenizer.load(source)
+    assert len(tokenizer.encode("<left><right>")) == 1
     prompt = tokenizer.chat(ChatInput(({"role": "user", "content": content},)))
     assert prompt.text == f"{content}|{text}|{content}"
     assert list(prompt.ids) == tokenizer.encode(prompt.text)
