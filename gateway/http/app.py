@@ -19,6 +19,7 @@ from gateway.embedder import Embedder, ServedEmbedding
 from gateway.http import embeddings, messages, openai, ops, responses, tokenization
 from gateway.http.answer import Answering, EndpointSettings
 from gateway.http.body import json_response
+from gateway.http.description import describe
 from gateway.http.middleware import RequestLog
 from gateway.metrics import Metrics
 from gateway.service import ServedModel, Service
@@ -51,6 +52,7 @@ def create_app(service: Service, embedder: Embedder, metrics: Metrics, settings:
         summary="OpenAI-compatible API of a Qwen served by NVIDIA Triton and TensorRT-LLM",
         lifespan=lifespan,
     )
+    app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     answering = Answering(service, settings)
     app.include_router(openai.router(answering, embedder))
     app.include_router(embeddings.router(embedder, settings))

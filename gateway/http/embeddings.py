@@ -13,8 +13,8 @@ from gateway.core.schema.embeddings import EmbeddingRequest, parse_embeddings
 from gateway.embedder import Embedder
 from gateway.http.answer import EndpointSettings, ignored_header
 from gateway.http.body import read_body
+from gateway.http.description import described
 from gateway.http.disconnect import while_connected
-from gateway.http.openai import described
 
 
 def router(embedder: Embedder, settings: EndpointSettings) -> APIRouter:

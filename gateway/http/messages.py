@@ -20,7 +20,7 @@ from gateway.core.schema.chat import ChatRequest, parse_chat
 from gateway.core.schema.messages import CountRequest, MessagesRequest, parse_count, parse_messages
 from gateway.http.answer import Answering, ignored_header
 from gateway.http.body import json_response, read_body
-from gateway.http.openai import described
+from gateway.http.description import described
 from gateway.service import Prepared
 
 PREFIX = "/v1/messages"

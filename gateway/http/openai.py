@@ -8,7 +8,6 @@ import time
 from typing import Any
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel
 from starlette.responses import Response
 
 from gateway.core.reply import models
@@ -19,6 +18,7 @@ from gateway.core.schema.completions import CompletionRequest, parse_completion
 from gateway.embedder import Embedder, ServedEmbedding
 from gateway.http.answer import Answering
 from gateway.http.body import json_response, read_body
+from gateway.http.description import described
 from gateway.service import ServedModel, Service
 
 
@@ -97,13 +97,6 @@ def router(answering: Answering, embedder: Embedder) -> APIRouter:
         return json_response(await _card(service, service.model(model)))
 
     return routes
-
-
-def described(body: type[BaseModel]) -> dict[str, Any]:
-    """What /openapi.json says of a body that the endpoint reads by itself."""
-    schema = body.model_json_schema(ref_template="#/components/schemas/{model}")
-    schema.pop("$defs", None)
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
 async def _card(service: Service, model: ServedModel) -> dict[str, Any]:

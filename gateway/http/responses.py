@@ -22,7 +22,7 @@ from gateway.core.schema.chat import ChatRequest, parse_chat
 from gateway.core.schema.responses import ResponsesRequest, parse_responses
 from gateway.http.answer import Answering, ignored_header
 from gateway.http.body import json_response, read_body
-from gateway.http.openai import described
+from gateway.http.description import described
 
 T = TypeVar("T")
 

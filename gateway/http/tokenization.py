@@ -15,7 +15,7 @@ from gateway.core.schema.chat import ChatRequest, parse_chat
 from gateway.core.schema.tokenization import DetokenizeRequest, TokenizeRequest, parse_detokenize, parse_tokenize
 from gateway.http.answer import Answering
 from gateway.http.body import json_response, read_body
-from gateway.http.openai import described
+from gateway.http.description import described
 
 
 def router(answering: Answering) -> APIRouter:
