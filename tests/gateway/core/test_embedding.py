@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from gateway.core.embedding import Embed, EmbedInput, build
+from gateway.core.embedding import PIECE, Embed, EmbedInput, build
 from gateway.core.errors import ContextLengthExceeded, RequestError
 from gateway.core.schema.embeddings import EmbeddingRequest
 from tests.gateway.core.letters import Letters
@@ -60,6 +60,8 @@ def test_megabytes_are_refused_before_all_of_them_is_tokenized() -> None:
 
 def test_a_text_of_many_characters_and_few_tokens() -> None:
     assert built("!" * 200_000 + "abcde").tokens == 6
+    spread = ("a" + "!" * PIECE) * 5  # each piece alone would have an end token
+    assert built(spread).tokens == 6
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from gateway.core.reply.embeddings import embedding_list
 
 AWKWARD = [[0.0, -0.0, 1.0], [1e-45, -3.4028235e38, 1 / 3], [1e-7, 16777217.0, 123456.79]]
+NINE_DIGITS = [[-1045605.0625, 1.0349149415768051e-26, -1061754234732544.0]]  # eight would be another float32
 
 
 def test_the_object() -> None:
@@ -33,7 +34,7 @@ def test_tokens_that_nobody_counted_are_absent() -> None:
 
 @pytest.mark.parametrize("as_base64", [True, False], ids=["base64", "float"])
 @given(
-    vectors=st.just(np.array(AWKWARD, "f4"))
+    vectors=st.sampled_from([np.array(AWKWARD, "f4"), np.array(NINE_DIGITS, "f4")])
     | arrays(
         "f4", array_shapes(min_dims=2, max_dims=2), elements=st.floats(allow_nan=False, allow_infinity=False, width=32)
     )
