@@ -90,7 +90,7 @@ ODD = [  # tokens that take the space beside them, or only stand between spaces
         "a  <left>  b",
         "a  <right>  b",
         " <left> <right> ",
-        "word sword word.",
+        "word sword words word.",
         "a <left><right> b",
         "\n<right>\n\n<left>",
     ],
