@@ -125,10 +125,9 @@ def unheard(request: CountRequest) -> tuple[str, ...]:
         names.append("thinking.budget_tokens")
     if request.output_config is not None and request.output_config.effort is not None:
         names.append("output_config.effort")
-    for turn in request.messages:
-        if any(isinstance(block, RedactedThinkingBlock) for block in turn.content):
-            names.append("messages[].content[].data")
-            break
+    turns = (turn.content for turn in request.messages if not isinstance(turn.content, str))
+    if any(isinstance(block, RedactedThinkingBlock) for blocks in turns for block in blocks):
+        names.append("messages[].content[].data")
     return tuple(names)
 
 
