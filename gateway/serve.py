@@ -1,26 +1,16 @@
-"""``gateway``: the command line, and the composition root that wires everything.
-
-Command line → settings → tokenizers, backends, service, application → uvicorn. No other module creates these.
-"""
+"""The composition root: settings → tokenizers, backends, service, application → uvicorn. Nothing else makes these."""
 
 from __future__ import annotations
 
-import argparse
 import logging
-import os
 import socket
-import sys
 import time
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import uvicorn
-import uvloop
 
 from gateway import __version__, checkpoint
 from gateway.core.errors import SettingsError
-from gateway.core.routes import ROUTES
 from gateway.core.sampling import ModelLimits
 from gateway.embedder import Embedder, ServedEmbedding
 from gateway.embedding_tokenizer import JsonTokenizer
@@ -34,91 +24,7 @@ from gateway.triton.backend import Backend
 from gateway.triton.embedding_backend import EmbeddingBackend
 from gateway.triton.grpc_transport import GrpcTransport
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 logger = logging.getLogger("gateway")
-
-EXAMPLES = """\
-examples:
-  gateway serve --config repository/gateway.toml
-      what model-repo-builder wrote beside the repository; several [[models]] may be listed
-  gateway serve --triton gpu-1:8001 --tokenizer ./Qwen2.5-7B-Instruct --model qwen --max-model-len 8192
-      an existing Triton with the official templates, without any file
-
-then:
-  curl http://127.0.0.1:9000/v1/chat/completions -H 'content-type: application/json' \\
-    -d '{"model": "qwen", "messages": [{"role": "user", "content": "你好"}], "stream": true}'
-"""
-
-
-def parser() -> argparse.ArgumentParser:
-    """The command line of ``gateway``."""
-    root = argparse.ArgumentParser(
-        prog="gateway",
-        description="OpenAI-compatible API in front of NVIDIA Triton running TensorRT-LLM engines of Qwen.",
-    )
-    root.add_argument("--version", action="version", version=f"gateway {__version__}")
-    commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    serve = commands.add_parser(
-        "serve",
-        help="run the gateway",
-        description="Runs the gateway until Ctrl-C or SIGTERM; streams in flight may finish first.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    serve.add_argument(
-        "--config", type=Path, metavar="FILE", help="gateway.toml with [[models]] and, if wanted, [server]"
-    )
-    one = serve.add_argument_group("one model without a file")
-    one.add_argument("--triton", metavar="HOST:PORT", help="gRPC endpoint of Triton")
-    one.add_argument("--tokenizer", metavar="DIR", help="folder of the model's tokenizer, or a model id of the hub")
-    one.add_argument("--model", metavar="NAME", help='what clients send as "model"')
-    one.add_argument(
-        "--route",
-        choices=("auto", *ROUTES),
-        help="how Triton is asked (auto: direct, else ensemble, else bls)",
-    )
-    one.add_argument(
-        "--max-model-len", type=int, metavar="N", help="tokens of prompt and answer (default: the checkpoint's; "
-        "give the engine's max_seq_len where it is less)"
-    )  # fmt: skip
-    serve.add_argument("--host", help="address to listen on (default 127.0.0.1; 0.0.0.0 for all)")
-    serve.add_argument("--port", type=int, help="port to listen on (default 9000)")
-    serve.add_argument("--log-level", choices=("debug", "info", "warning", "error"), help="(default info)")
-    return root
-
-
-def read_settings(args: argparse.Namespace, environ: Mapping[str, str]) -> Settings:
-    """Settings from a parsed command line. SettingsError says what does not fit together."""
-    flags = {name: getattr(args, name) for name in ("host", "port", "log_level")}
-    single = {name: getattr(args, name) for name in ("triton", "tokenizer", "route", "max_model_len")}
-    single["name"] = args.model
-    given = {name: value for name, value in single.items() if value is not None}
-    if args.config is not None:
-        if given:
-            raise SettingsError("Give either --config or the flags of one model, not both.")
-        return Settings.read(_toml(args.config), environ, flags, folder=args.config.resolve().parent)
-    missing = [
-        f"--{'model' if name == 'name' else name}" for name in ("triton", "tokenizer", "name") if name not in given
-    ]
-    if missing:
-        raise SettingsError(
-            f"Give --config FILE, or --triton, --tokenizer and --model (missing: {', '.join(missing)})."
-        )
-    return Settings.read({"models": [given]}, environ, flags, folder=Path.cwd())
-
-
-def _toml(path: Path) -> dict[str, Any]:
-    try:
-        with path.open("rb") as file:
-            return tomllib.load(file)
-    except OSError as exc:
-        raise SettingsError(f"The configuration {path} cannot be read: {exc.strerror}.") from exc
-    except ValueError as exc:
-        raise SettingsError(f"The configuration {path} is not valid TOML: {exc}.") from exc
 
 
 def served_model(settings: ModelSettings) -> ServedModel:
@@ -201,28 +107,3 @@ def listen(host: str, port: int) -> socket.socket:
         raise SettingsError(
             f"Cannot listen on {host}:{port}: {exc.strerror or exc}. Choose another with --host and --port."
         ) from exc
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """The console command. 2 for a command line or settings that cannot work."""
-    args = parser().parse_args(argv)
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # it advises to install PyTorch, which nobody needs here
-    try:
-        settings = read_settings(args, os.environ)
-        logging.basicConfig(
-            level=settings.log_level.upper(),
-            format="%(asctime)s %(levelname)s %(name)s %(message)s",
-            stream=sys.stderr,
-        )
-        logging.getLogger("uvicorn").setLevel("WARNING")
-        uvloop.run(serve(settings, listen(settings.host, settings.port)))
-    except SettingsError as error:
-        print(f"gateway: {error.message}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -31,6 +31,7 @@ GUIDED = frozenset(
 )
 TEMPLATE = frozenset(
     {
+        "messages",
         "tools",
         "tool_choice",
         "reasoning_effort",
@@ -39,6 +40,17 @@ TEMPLATE = frozenset(
         "add_generation_prompt",
     }
 )
+
+# What else somebody should know who reads the table.
+REMARKS = {
+    "logprobs": "engine; the chosen token's (in completions: 0)",
+    "top_logprobs": "0 only: engines tell the chosen token's alone",
+    "min_p": "engine; no release of TensorRT-LLM's Triton models has it yet",
+    "logit_bias": "engine; the CPU engine has none",
+    "bad_words": "engine; the CPU engine has none",
+    "tool_choice": "chat template; forced calls by guided decoding, else begun in the prompt",
+    "model": "gateway; engine where it names a LoRA",
+}
 
 
 def of_model(bound: Bound | None, tokenizer: Tokenizer) -> dict[str, Any]:
@@ -102,6 +114,8 @@ def _inputs(route: Route) -> Mapping[str, str]:
 
 
 def _how(name: str, inputs: Mapping[str, str]) -> str:
+    if name in REMARKS:
+        return REMARKS[name]
     if name in NO_EFFECT:
         return "accepted, changes nothing"
     if name in GUIDED:

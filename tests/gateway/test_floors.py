@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 # Modules and folders by floor; a folder's modules may import each other.
 FLOORS: dict[int, tuple[str, ...]] = {
+    10: ("cli",),
     9: ("serve",),
     8: ("http",),
     7: ("service", "embedder"),
