@@ -6,9 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator, WithJsonSchema
 
-from gateway.core.schema.base import INT32_MAX, Model, parse
+from gateway.core.schema.base import INT32_MAX, Model, from_body, parse
 
 MOST_INPUTS = 2048  # OpenAI's limit
+MOST_IDS = 2**20  # more than any model takes; a body may hold millions, and looking at each costs a second
 
 _IDS_SCHEMA = {"type": "array", "minItems": 1, "items": {"type": "integer", "minimum": 0, "maximum": INT32_MAX}}
 _TEXT_SCHEMA = {"type": "string", "minLength": 1}
@@ -52,7 +53,9 @@ def _ids(item: Any, at: int) -> tuple[int, ...]:
         raise ValueError(f"input {at} is neither a text nor a list of token ids, or not of the first one's kind")
     if not item:
         raise ValueError(f"input {at} is empty")
-    if {*map(type, item)} != {int} or min(item) < 0 or max(item) > INT32_MAX:  # there may be millions
+    if len(item) > MOST_IDS:
+        raise ValueError(f"input {at} has {len(item)} tokens, more than any model takes")
+    if {*map(type, item)} != {int} or min(item) < 0 or max(item) > INT32_MAX:
         raise ValueError(f"input {at} holds something that is no token id")
     return tuple(item)
 
@@ -69,4 +72,4 @@ class EmbeddingRequest(Model):
 
 def parse_embeddings(body: bytes) -> EmbeddingRequest:
     """The checked request. RequestError that names the field."""
-    return parse(EmbeddingRequest, body)
+    return parse(EmbeddingRequest, from_body(body))

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from gateway.core.errors import RequestError
-from gateway.core.schema.embeddings import MOST_INPUTS, EmbeddingRequest, parse_embeddings
+from gateway.core.schema.embeddings import MOST_IDS, MOST_INPUTS, EmbeddingRequest, parse_embeddings
 
 
 def parse(**fields: Any) -> EmbeddingRequest:
@@ -54,6 +54,7 @@ REFUSED = [
     pytest.param({"input": [[[1]]]}, "input", "no token id", id="too-deep"),
     pytest.param({"input": [None]}, "input", "input 0 is neither", id="null-in-list"),
     pytest.param({"input": ["a"] * (MOST_INPUTS + 1)}, "input", "2049 inputs are more than", id="too-many"),
+    pytest.param({"input": [1] * (MOST_IDS + 1)}, "input", "more than any model takes", id="millions-of-ids"),
     pytest.param({"input": "a", "encoding_format": "int8"}, "encoding_format", "float", id="format"),
     pytest.param({"input": "a", "dimensions": 0}, "dimensions", "greater than or equal to 1", id="no-dimensions"),
     pytest.param({"input": "a", "dimensions": "64"}, "dimensions", "integer", id="dimensions-as-text"),
