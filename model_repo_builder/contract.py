@@ -117,27 +117,32 @@ def load(release: str) -> Contract:
 
 
 def extend(contract: Contract, engine: str) -> Contract:
-    """The contract with our additions: more outputs, parameters of our Python models, the engine behind it."""
+    """The contract with our additions: more outputs, parameters of our Python models, the engine behind it.
+
+    Inputs that only this engine has go through the ensemble under their own names.
+    """
     data = _read("extensions.json")
     if engine not in data["engines"]:
         raise ContractError(f"there is no engine {engine!r}: choose one of {', '.join(sorted(data['engines']))}")
     own = data["engines"][engine]
     models = []
     for model in contract.models:
+        inputs = tuple(_tensor(tensor) for tensor in own["inputs"].get(model.name, ()))
         outputs = tuple(_tensor(tensor) for tensor in data["outputs"].get(model.name, ()))
-        parameters = _values(data["parameters"].get(model.name, {}))
+        parameters = {**data["parameters"].get(model.name, {}), **own["parameters"].get(model.name, {})}
+        steps = (_renamed(step, data["ensemble_tensors"]) for step in model.steps)
         changed = replace(
             model,
+            inputs=model.inputs + inputs,
             outputs=model.outputs + outputs,
-            steps=tuple(_renamed(step, data["ensemble_tensors"]) for step in model.steps),
-            parameters=MappingProxyType({**model.parameters, **parameters}),
+            steps=tuple(_fed(step, inputs) for step in steps),
+            parameters=MappingProxyType({**model.parameters, **_values(parameters)}),
         )
         if model.name == ENGINE_MODEL:
             changed = replace(
                 changed,
                 backend=own["backend"],
                 dynamic_batching=model.dynamic_batching if own["dynamic_batching"] else None,
-                parameters=MappingProxyType({**changed.parameters, **_values(own["parameters"])}),
             )
         models.append(changed)
     return replace(contract, models=tuple(models))
@@ -200,3 +205,10 @@ def _renamed(step: Step, names: Mapping[str, str]) -> Step:
         inputs={own: names.get(outer, outer) for own, outer in step.inputs.items()},
         outputs={own: names.get(outer, outer) for own, outer in step.outputs.items()},
     )
+
+
+def _fed(step: Step, inputs: tuple[Tensor, ...]) -> Step:
+    """The engine's step with these inputs of the ensemble as its own."""
+    if step.model != ENGINE_MODEL:
+        return step
+    return replace(step, inputs={**step.inputs, **{tensor.name: tensor.name for tensor in inputs}})

@@ -6,6 +6,7 @@ import pytest
 
 from model_repo_builder.contract import Model, Setting, Value, extend, load, releases
 from model_repo_builder.errors import ContractError
+from model_repo_builder.triton_models.openvino.guide import TYPES
 
 SHARED = Path(__file__).parents[3] / "shared" / "contracts"
 
@@ -48,12 +49,53 @@ def test_bls_inputs_reach_the_engine_under_its_names() -> None:
 def test_our_additions_take_nothing_away(engine: str) -> None:
     plain = load("v0.10.0")
     for before, after in zip(plain.models, extend(plain, engine).models, strict=True):
-        assert after.inputs == before.inputs
+        assert after.inputs[: len(before.inputs)] == before.inputs
         assert after.outputs[: len(before.outputs)] == before.outputs
         assert set(after.parameters) >= set(before.parameters)
         added = [tensor.name for tensor in after.outputs[len(before.outputs) :]]
         expected = ["output_ids", "sequence_length"] if before.name in ("ensemble", "tensorrt_llm_bls") else []
         assert added == expected
+
+
+GUIDED = ("guided_decoding_guide_type", "guided_decoding_guide")
+GUIDED_MODELS = ("tensorrt_llm", "ensemble", "tensorrt_llm_bls")
+
+
+@pytest.mark.parametrize(("engine", "guided"), [("openvino", GUIDED_MODELS), ("trtllm", ())])
+def test_only_the_cpu_engine_takes_guides(engine: str, guided: tuple[str, ...]) -> None:
+    plain = load("v0.10.0")
+    for before, after in zip(plain.models, extend(plain, engine).models, strict=True):
+        added = tuple(tensor.name for tensor in after.inputs[len(before.inputs) :])
+        assert added == (GUIDED if before.name in guided else ())
+        assert ("guided_decoding_guide_types" in after.parameters) == (before.name in guided)
+
+
+def test_guides_reach_the_engine_by_both_text_routes() -> None:
+    contract = extend(load("v0.10.0"), "openvino")
+    (step,) = (step for step in contract.model("ensemble").steps if step.model == "tensorrt_llm")
+    wiring = contract.engine_inputs("tensorrt_llm_bls")
+    for name in GUIDED:
+        assert step.inputs[name] == name
+        assert wiring[name] == name
+
+
+def test_the_guide_types_are_those_of_the_engine() -> None:
+    for name in GUIDED_MODELS:
+        types = extend(load("v0.10.0"), "openvino").model(name).parameters["guided_decoding_guide_types"]
+        assert str(types).split(",") == list(TYPES)
+
+
+def test_guided_inputs_are_declared_as_later_releases_do() -> None:
+    source = SHARED / "triton_repo_v0.19.0.json"
+    if not source.is_file():
+        reason = f"the contract facts in {source.parent} are not on this machine"
+        pytest.skip(reason)
+    facts = json.loads(source.read_text("utf-8"))["models"]
+    for model in extend(load("v0.10.0"), "openvino").models:
+        later = [tensor for tensor in facts[model.name]["inputs"] if tensor["name"] in GUIDED]
+        assert [
+            (t.name, f"TYPE_{t.type}", list(t.dims), t.optional, t.ragged) for t in model.inputs if t.name in GUIDED
+        ] == [(t["name"], t["data_type"], t["dims"], t["optional"], t["allow_ragged_batch"]) for t in later]
 
 
 def test_golden_facts() -> None:
