@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from model_repo_builder.triton_models.openvino.guide import Guide
 from model_repo_builder.triton_models.openvino.request import NEUTRAL, RequestError, is_stop, read_request
 from model_repo_builder.triton_models.openvino.settings import Settings
 from tests.support.engine_client import INPUT_TYPES, word_list
@@ -21,7 +22,14 @@ SETTINGS = Settings(
     kv_cache_tokens=None,
 )
 REQUIRED: dict[str, Any] = {"input_ids": [[5, 6, 7]], "input_lengths": [[3]], "request_output_len": [[4]]}
-TYPES = {"INT32": np.int32, "FP32": np.float32, "FP16": np.float16, "BOOL": np.bool_, "UINT64": np.uint64}
+TYPES = {
+    "INT32": np.int32,
+    "FP32": np.float32,
+    "FP16": np.float16,
+    "BOOL": np.bool_,
+    "UINT64": np.uint64,
+    "BYTES": np.object_,
+}
 
 
 def tensors(**inputs: Any) -> dict[str, Any]:
@@ -31,6 +39,11 @@ def tensors(**inputs: Any) -> dict[str, Any]:
         for name, value in given.items()
         if value is not None
     }
+
+
+def guide(type: str, text: str | bytes) -> dict[str, Any]:
+    text = text.encode() if isinstance(text, str) else text
+    return {"guided_decoding_guide_type": type.encode(), "guided_decoding_guide": text}
 
 
 def test_the_least_that_is_needed() -> None:
@@ -54,6 +67,11 @@ READ = [
     pytest.param({"streaming": True}, "streaming", True, id="streaming"),
     pytest.param({"return_log_probs": [[True]]}, "log_probs", True, id="log probs"),
     pytest.param({"pad_id": 3}, "prompt", (5, 6, 7), id="pad_id changes nothing"),
+    pytest.param({}, "guide", None, id="no guide"),
+    pytest.param({"guided_decoding_guide_type": b""}, "guide", None, id="an empty guide type"),
+    pytest.param(guide("regex", "a|é"), "guide", Guide("regex", "a|é"), id="a guide"),
+    pytest.param({"guided_decoding_guide_type": b"json"}, "guide", Guide("json", ""), id="json needs no text"),
+    pytest.param(guide("json_schema", ' {"const": 1}'), "guide", Guide("json_schema", '{"const": 1}'), id="a schema"),
 ]
 
 
@@ -87,6 +105,16 @@ def test_seeds_have_all_their_bits() -> None:
 
 
 REFUSED = [
+    pytest.param(guide("choice", "a"), "guided_decoding_guide_type is 'choice': send one of json, ", id="guide type"),
+    pytest.param({"guided_decoding_guide": b"a"}, "needs guided_decoding_guide_type", id="a guide without a type"),
+    pytest.param(guide("regex", ""), "guided_decoding_guide is empty: regex needs one", id="no guide"),
+    pytest.param(guide("regex", b"\xff"), "guided_decoding_guide is not UTF-8", id="a guide that is no text"),
+    pytest.param(
+        guide("json_schema", "{"), "guided_decoding_guide is no JSON: Expecting", id="a schema that is no JSON"
+    ),
+    pytest.param(
+        {**guide("regex", "a"), "min_length": 3}, "min_length cannot be honoured beside", id="guide, min_length"
+    ),
     pytest.param({"input_ids": None}, "input_ids is missing", id="no prompt"),
     pytest.param({"input_ids": np.zeros((1, 0))}, "input_ids is empty", id="empty prompt"),
     pytest.param({"input_ids": [[5], [6]]}, "batch size of 1", id="two prompts"),
@@ -181,6 +209,7 @@ def test_every_input_of_the_contract_is_read_or_refused() -> None:
     honoured |= {"input_ids", "request_output_len", "end_id", "stop_words_list", "min_length", "streaming", "stop"}
     honoured |= {"temperature", "runtime_top_k", "runtime_top_p", "random_seed", "return_log_probs"}
     honoured |= {"repetition_penalty", "presence_penalty", "frequency_penalty"}
+    honoured |= {"guided_decoding_guide_type", "guided_decoding_guide"}
     assert set(CANNOT) == set(NO_EFFECT) == set(NEUTRAL)
     assert honoured | set(NEUTRAL) == set(INPUT_TYPES)
 

@@ -13,7 +13,7 @@ import grpc
 import numpy as np
 from numpy.typing import NDArray
 from tritonclient.grpc import service_pb2, service_pb2_grpc
-from tritonclient.utils import triton_to_np_dtype
+from tritonclient.utils import serialize_byte_tensor, triton_to_np_dtype
 
 INPUT_TYPES = {
     "input_ids": "INT32",
@@ -52,6 +52,8 @@ INPUT_TYPES = {
     "lora_task_id": "UINT64",
     "lora_weights": "FP16",
     "lora_config": "INT32",
+    "guided_decoding_guide_type": "BYTES",
+    "guided_decoding_guide": "BYTES",
 }
 
 FINAL = "triton_final_response"
@@ -157,7 +159,8 @@ class EngineClient:
         for name, value in tensors.items():
             array = np.asarray(value, dtype=triton_to_np_dtype(INPUT_TYPES[name]))
             request.inputs.add(name=name, datatype=INPUT_TYPES[name], shape=array.shape)
-            request.raw_input_contents.append(array.tobytes())
+            raw = serialize_byte_tensor(array).item() if INPUT_TYPES[name] == "BYTES" else array.tobytes()
+            request.raw_input_contents.append(raw)
         for name in outputs:
             request.outputs.add(name=name)
         return Call(self._stub.ModelStreamInfer(iter([request]), timeout=timeout))

@@ -1,8 +1,8 @@
 """The ``tensorrt_llm`` model on a CPU: Triton's edge of the engine.
 
 It speaks the contract of TensorRT-LLM's model, v0.10.0, in front of OpenVINO GenAI's continuous batching.
-Everything of substance is in the modules beside it: ``settings``, ``request``, ``sequence``, ``pipeline``,
-``engine``, ``reply``.
+Everything of substance is in the modules beside it: ``settings``, ``request``, ``guide``, ``sequence``,
+``pipeline``, ``grammar``, ``engine``, ``reply``.
 """
 
 import json
@@ -11,6 +11,7 @@ from typing import Any
 import triton_python_backend_utils as pb_utils
 
 from .engine import Engine
+from .guide_check import GuideChecker, GuideThread
 from .pipeline import Pipeline, PipelineError
 from .reply import Reply
 from .request import RequestError, is_stop, read_request
@@ -30,6 +31,10 @@ class TritonPythonModel:
                 cancel_period=settings.cancel_period,
                 exclude_input=settings.exclude_input_in_output,
                 log=pb_utils.Logger.log_error,
+                guides=GuideThread(
+                    GuideChecker(settings.model_path, settings.vocab_size, settings.guide_milliseconds),
+                    pb_utils.Logger.log_error,
+                ),
             )
         except (SettingsError, PipelineError) as error:
             raise pb_utils.TritonModelException(str(error)) from None

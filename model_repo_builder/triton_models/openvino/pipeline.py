@@ -12,6 +12,8 @@ What was measured with openvino-genai 2026.4.1 and holds here:
   is the pipeline's own doing. Where a model's likely tokens have positive logits, as Qwen's have, the
   penalties do what they should.
 - The end token of a request is part of what is read.
+- A guide allows the end token of the tokenizer where it is complete, and no other. It takes other control tokens
+  for the text of their names: they may come inside of a string, and are left out of the answer.
 
 It must not know Triton, nor what the tensors of a request are called.
 """
@@ -25,6 +27,9 @@ import openvino
 import openvino_genai
 
 from .gguf_file import DamagedFile, check_gguf
+from .grammar import FOREIGN, GrammarCompiler, control_ids, structured_output
+from .grammar import reason as compiler_reason
+from .guide import Guide
 from .request import Request, Sampling
 from .settings import Settings
 
@@ -36,10 +41,6 @@ PROPERTIES = {
     "INFERENCE_PRECISION_HINT": "f32",
     "KV_CACHE_PRECISION": "f16",
 }
-
-
-FOREIGN = (RuntimeError, ValueError, IndexError, OverflowError, MemoryError)
-"""What exceptions of the library become on their way into Python."""
 
 
 class PipelineError(Exception):
@@ -55,21 +56,32 @@ class Tokens:
 class Handle:
     """One request inside the pipeline."""
 
-    def __init__(self, handle: Any) -> None:
+    def __init__(self, handle: Any, hidden: frozenset[int] = frozenset()) -> None:
+        """``hidden``: tokens that are no part of the answer."""
         self._handle = handle
+        self._hidden = hidden
+        self.begun = False
+        """Whether a token was made, be it one that is no part of the answer."""
 
     def read(self) -> Tokens:
         """What was made since the last call; never waits."""
         tokens = Tokens([], [])
         while self._handle.can_read():
+            self.begun = True
             for output in self._handle.read().values():
-                tokens.ids.extend(output.generated_ids)
-                tokens.log_probs.extend(output.generated_log_probs)
+                for token, log_prob in zip(output.generated_ids, output.generated_log_probs, strict=True):
+                    if token not in self._hidden:
+                        tokens.ids.append(token)
+                        tokens.log_probs.append(log_prob)
         return tokens
+
+    def is_done(self) -> bool:
+        """The pipeline ended it by its own rules: nothing more will come than what can be read."""
+        return bool(self._handle.get_status() == openvino_genai.GenerationStatus.FINISHED)
 
     def was_given_up(self) -> bool:
         """The pipeline ended it without being asked: the KV cache is full."""
-        return self._handle.get_status() == openvino_genai.GenerationStatus.IGNORED
+        return bool(self._handle.get_status() == openvino_genai.GenerationStatus.IGNORED)
 
     def drop(self) -> None:
         """Give its place away; the next step does so."""
@@ -93,15 +105,37 @@ class Pipeline:
         except FOREIGN as error:
             raise PipelineError(f"{settings.model_path} cannot be loaded as a Qwen model: {_reason(error)}") from error
         self._count = 0
+        tokenizer = self._pipeline.get_tokenizer()
+        self._end_id = int(tokenizer.get_eos_token_id())
+        self._control_ids = control_ids(tokenizer) | {self._end_id, *settings.eos_token_ids}
+        self._grammar = GrammarCompiler(tokenizer, settings.vocab_size)
+        self._grammar.compile("regex", "a")  # makes the compiler, which both sides find from here on
 
     def add(self, request: Request) -> Handle:
         prompt = openvino.Tensor(np.array([request.prompt], dtype=np.int64))
         self._count += 1
         try:
-            handle = self._pipeline.add_request(self._count, prompt, generation_config(request))
+            config = generation_config(request, self._end_id)
+            handle = self._pipeline.add_request(self._count, prompt, config)
         except FOREIGN as error:
             raise PipelineError(f"the engine refused the request: {_reason(error)}") from error
-        return Handle(handle)
+        return Handle(handle, self._control_ids if request.guide else frozenset())
+
+    def prepare(self, guide: Guide) -> str:
+        """Compile a guide that is known to compile, so that its request need not; what is wrong, or nothing.
+
+        For one thread, beside the one that steps.
+        """
+        try:
+            self._grammar.compile(guide.type, guide.text)
+        except FOREIGN as error:
+            return compiler_reason(error)
+        return ""
+
+    def forget_guides(self) -> None:
+        """Give back the memory of compiled guides. For the thread that steps, while nobody prepares one."""
+        self._grammar.forget()
+        self._grammar.compile("regex", "a")
 
     def step(self) -> None:
         try:
@@ -113,9 +147,16 @@ class Pipeline:
         return bool(self._pipeline.has_non_finished_requests())
 
 
-def generation_config(request: Request) -> Any:
+def generation_config(request: Request, guide_end_id: int = 0) -> Any:
     config = openvino_genai.GenerationConfig()
     config.max_new_tokens = request.max_tokens
+    config.logprobs = 1 if request.log_probs else 0
+    _sample(config, request.sampling)
+    if request.guide is not None:
+        config.structured_output_config = structured_output(request.guide.type, request.guide.text)
+        config.eos_token_id = guide_end_id
+        config.stop_token_ids = {guide_end_id}
+        return config
     # Never empty: the pipeline would take the ids of the model file instead, and refuse the request if that has none.
     end_ids = request.end_ids or {0}
     config.eos_token_id = min(end_ids)
@@ -123,8 +164,6 @@ def generation_config(request: Request) -> Any:
     config.ignore_eos = not request.end_ids
     if request.end_ids:
         config.min_new_tokens = request.min_tokens
-    config.logprobs = 1 if request.log_probs else 0
-    _sample(config, request.sampling)
     return config
 
 

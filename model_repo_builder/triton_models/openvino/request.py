@@ -7,6 +7,8 @@ is what holds here:
 - runtime_top_k 0 with runtime_top_p > 0 samples from the nucleus; runtime_top_p 1 does not cut anything.
 - No random_seed: a fresh one per request (TensorRT-LLM takes the same one every time).
 - No end_id: every end token of the model ends the sequence; end_id -1: none does.
+- A guide ends the sequence where it is complete and the model has no more to say, whatever end_id is. min_length
+  would keep it from ending there, and is refused beside it.
 - request_output_len is cut to what is left of max_seq_len, without a word, as TensorRT-LLM does.
 
 An input that this engine cannot honour is refused by name, unless it says what holds anyway (``NEUTRAL``):
@@ -23,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from .guide import TYPES, Guide, GuideError, checked
 from .settings import Settings
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -64,6 +67,7 @@ class Request:
     sampling: Sampling
     streaming: bool
     log_probs: bool
+    guide: Guide | None = None
 
 
 def _empty(value: Array) -> bool:
@@ -128,6 +132,7 @@ def read_request(request_id: str, tensors: Tensors, settings: Settings) -> Reque
         sampling=_sampling(tensors),
         streaming=bool(_scalar(tensors, "streaming", False)),
         log_probs=bool(_scalar(tensors, "return_log_probs", False)),
+        guide=_guide(tensors),
     )
 
 
@@ -189,6 +194,30 @@ def _sampling(tensors: Tensors) -> Sampling:
     )
 
 
+def _guide(tensors: Tensors) -> Guide | None:
+    type, text = (_text(tensors, f"guided_decoding_{name}") for name in ("guide_type", "guide"))
+    if not type:
+        if text:
+            raise RequestError("guided_decoding_guide needs guided_decoding_guide_type: send both")
+        return None
+    if type not in TYPES:
+        raise RequestError(f"guided_decoding_guide_type is {type[:40]!r}: send one of {', '.join(TYPES)}")
+    if _whole(tensors, "min_length", 0):
+        raise RequestError("min_length cannot be honoured beside guided_decoding_guide: leave one out")
+    try:
+        return checked(type, text)
+    except GuideError as error:
+        raise RequestError(f"guided_decoding_guide {error}") from None
+
+
+def _text(tensors: Tensors, name: str) -> str:
+    value = _scalar(tensors, name, b"")
+    try:
+        return value if isinstance(value, str) else bytes(value).decode("utf-8")
+    except UnicodeDecodeError:
+        raise RequestError(f"{name} is not UTF-8") from None
+
+
 def _given(tensors: Tensors, name: str) -> Array:
     if name not in tensors:
         raise RequestError(f"{name} is missing")
@@ -201,7 +230,8 @@ def _scalar(tensors: Tensors, name: str, default: Any) -> Any:
     value = tensors[name]
     if value.size != 1:
         raise RequestError(f"{name} has shape {list(value.shape)}: send one value")
-    return value.reshape(-1)[0].item()
+    first = value.reshape(-1)[0]
+    return first.item() if isinstance(first, np.generic) else first
 
 
 def _whole(tensors: Tensors, name: str, default: int | None, *, least: int = 0) -> int:
