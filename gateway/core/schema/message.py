@@ -10,6 +10,8 @@ from gateway.core.schema.base import Model
 
 # Wider than OpenAI's: Qwen calls functions with Chinese names, and MCP's names have dots.
 FunctionName = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[\w.:/-]+$")]
+# What a model called in an earlier turn, which need not be the name of any tool: it must be possible to send it back.
+CalledName = Annotated[str, Field(min_length=1)]
 
 
 class ContentPart(Model):
@@ -33,7 +35,7 @@ class ContentPart(Model):
 
 
 class FunctionCall(Model):
-    name: FunctionName
+    name: CalledName
     arguments: str = "{}"
 
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 
 from gateway.core.schema.base import INT32_MAX, Model, Unserved, parse
-from gateway.core.schema.message import FunctionName
+from gateway.core.schema.message import CalledName, FunctionName
 
 # Which thinking of earlier turns is rendered is the chat template's decision; keeping "all" takes nothing from it.
 KEEP_THINKING: tuple[dict[str, Any], ...] = (
@@ -72,7 +72,7 @@ class RedactedThinkingBlock(Block):
 class ToolUseBlock(Block):
     type: Literal["tool_use"]
     id: CallId
-    name: FunctionName
+    name: CalledName
     input: dict[str, Any]
 
 

@@ -15,7 +15,7 @@ from gateway.core.types import Generate, Prompt
 
 HELLO = {"role": "user", "content": "hi"}
 CALL = {"type": "tool_use", "id": "toolu_1", "name": "天气", "input": {"城市": "北京", "n": [1, None]}}
-OPENAI_CALL = {
+OPENAI_CALL: dict[str, Any] = {
     "id": "toolu_1",
     "type": "function",
     "function": {"name": "天气", "arguments": '{"城市": "北京", "n": [1, null]}'},
@@ -124,6 +124,18 @@ HISTORIES = [
         {"messages": [{"role": "user", "content": [result("x", is_error=False)]}]},
         [answer("x")],
         id="a-call-that-went-well",
+    ),
+    pytest.param(
+        {"messages": [{"role": "assistant", "content": [CALL | {"name": "get the 天气"}]}, HELLO]},
+        [
+            {
+                "role": "assistant",
+                "content": None,
+                "tool_calls": [OPENAI_CALL | {"function": {**OPENAI_CALL["function"], "name": "get the 天气"}}],
+            },
+            HELLO,
+        ],
+        id="a-name-that-no-tool-has",
     ),
     pytest.param(
         {"messages": [HELLO, {"role": "assistant", "content": [{"type": "thinking", "thinking": ""}]}, HELLO]},
@@ -319,7 +331,7 @@ def test_errors_keep_their_kind() -> None:
 
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
-NAMES = st.text("abz09_-.天气", min_size=1, max_size=8)
+NAMES = st.text('abz09_- <"天气', min_size=1, max_size=8)
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | TEXTS,
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(TEXTS, inner, max_size=2),
