@@ -28,7 +28,9 @@ class Pipeline:
         self._detokenizer = Detokenizer(tokenizer.table)
         self._stop = StopScanner(generate.stop)
         reading = generate.reading
-        name = f"call_{generate.id.rpartition('chatcmpl-')[2].replace('-', '')}"
+        # As unique as the request's id, without its prefix, whichever that is.
+        _, _, own = generate.id.replace("-", "_").partition("_")
+        name = f"call_{(own or generate.id).replace('_', '')}"
         self._parser = parser(
             thinking=reading.thinking,
             calls=reading.calls,
