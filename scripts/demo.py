@@ -27,6 +27,7 @@ BIN = Path(sys.executable).parent
 MODEL = "qwen"
 SEEDLING = ROOT / "model_repo_builder" / "seedling"
 QUESTIONS = ("Hello!", "How do I start the gateway?", "网关的默认端口是多少？")
+TOOL_QUESTION = "What time is it in Tokyo?"
 STARTUP_SECONDS = 300
 
 
@@ -117,33 +118,20 @@ def wait_until_answered(url: str, child: subprocess.Popen[bytes], what: str) -> 
     raise DemoError(f"{what} was not ready within {STARTUP_SECONDS} seconds; its log above says how far it came.")
 
 
-def chat(base_url: str, question: str) -> None:
-    """One streamed answer through the OpenAI SDK, printed as it arrives."""
+def converse(base_url: str, args: argparse.Namespace) -> None:
+    """The questions, then one that needs a tool, through the OpenAI SDK."""
+    from conversation import EmptyAnswer, ask, ask_with_tools
     from openai import OpenAI
 
-    print(f"\nYou: {question}\nQwen: ", end="", flush=True)
-    started_at = time.perf_counter()
-    first = None
-    usage = None
     with OpenAI(base_url=base_url, api_key="none") as client:
-        stream = client.chat.completions.create(
-            model=MODEL,
-            messages=[{"role": "user", "content": question}],
-            max_tokens=256,
-            temperature=0,
-            stream=True,
-            stream_options={"include_usage": True},
-        )
-        for chunk in stream:
-            usage = chunk.usage or usage
-            for choice in chunk.choices:
-                if choice.delta.content:
-                    first = first or time.perf_counter()
-                    print(choice.delta.content, end="", flush=True)
-    if first is None or usage is None:
-        raise DemoError("The answer was empty; the logs above say more.")
-    seconds = time.perf_counter() - started_at
-    print(f"\n({usage.completion_tokens} tokens in {seconds:.1f} s, the first after {first - started_at:.2f} s)")
+        try:
+            for question in args.question or QUESTIONS:
+                ask(client, MODEL, question)
+            # A model of the user's own may have a template without tools.
+            if not args.question and client.models.retrieve(MODEL).to_dict()["capabilities"]["tools"]:
+                ask_with_tools(client, MODEL, TOOL_QUESTION)
+        except EmptyAnswer as exc:
+            raise DemoError(str(exc)) from exc
 
 
 def demo(args: argparse.Namespace, folder: Path) -> None:
@@ -169,8 +157,7 @@ def demo(args: argparse.Namespace, folder: Path) -> None:
             )
         )
         wait_until_answered(f"{base_url}/readyz", gateway, "The gateway")
-        for question in questions:
-            chat(f"{base_url}/v1", question)
+        converse(f"{base_url}/v1", args)
         print(
             f"\nTry it yourself:\n\n  curl -N {base_url}/v1/chat/completions -H 'content-type: application/json' \\\n"
             f'    -d \'{{"model": "{MODEL}", "stream": true, '
