@@ -72,7 +72,7 @@ def translate(request: ResponsesRequest) -> Translation:
         for index, item in enumerate(request.input):
             history.push(item, f"input[{index}]")
     body: dict[str, Any] = {name: getattr(request, name) for name in SAME if getattr(request, name) is not None}
-    body["messages"] = history.messages
+    body["messages"] = history.messages()
     places = PLACES | history.places
     for name, value in _fields(request):
         if value is not None:
@@ -132,14 +132,14 @@ class _History:
     message there."""
 
     def __init__(self) -> None:
-        self.messages: list[dict[str, Any]] = []
+        self._messages: list[dict[str, Any]] = []
         self.places: dict[str, str] = {}
         self._turn: dict[str, Any] | None = None  # the assistant's last message, while items may still belong to it
 
     def add(self, message: dict[str, Any], place: str, *, content: str) -> None:
         """A message that is an item of its own."""
         self._turn = None
-        self.messages.append(message)
+        self._messages.append(message)
         self._name("", place)
         self._name(".content", content)
 
@@ -156,12 +156,18 @@ class _History:
         elif isinstance(item, MessageItem):
             self.add({"role": item.role, "content": _content(item.content)}, place, content=f"{place}.content")
 
+    def messages(self) -> list[dict[str, Any]]:
+        return [
+            {**message, "reasoning_content": "\n".join(message["reasoning_content"])}
+            if "reasoning_content" in message
+            else message
+            for message in self._messages
+        ]
+
     def _think(self, text: str, place: str) -> None:
         if not text:  # encrypted, which only OpenAI can read
             return
-        turn = self._begun(("reasoning_content",), place)
-        before = turn.get("reasoning_content")
-        turn["reasoning_content"] = text if before is None else f"{before}\n{text}"
+        self._begun(("reasoning_content",), place).setdefault("reasoning_content", []).append(text)
         self._name(".reasoning_content", place)
 
     def _say(self, content: str | list[dict[str, Any]], place: str) -> None:
@@ -181,12 +187,12 @@ class _History:
         """The turn that goes on, which has nothing but what comes ``before`` in a turn; else a new one."""
         if self._turn is None or not self._turn.keys() <= {"role", *before}:
             self._turn = {"role": "assistant"}
-            self.messages.append(self._turn)
+            self._messages.append(self._turn)
             self._name("", place)
         return self._turn
 
     def _name(self, rest: str, place: str) -> None:
-        self.places[f"messages[{len(self.messages) - 1}]{rest}"] = place
+        self.places[f"messages[{len(self._messages) - 1}]{rest}"] = place
 
 
 def _content(content: Content) -> str | list[dict[str, Any]]:

@@ -6,6 +6,7 @@ there is no response to get, to cancel or to delete later.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -23,6 +24,7 @@ from gateway.core.schema.responses import ResponsesRequest, parse_responses
 from gateway.http.answer import Answering, ignored_header
 from gateway.http.body import json_response, read_body
 from gateway.http.description import described
+from gateway.service import LONG_TEXT
 
 T = TypeVar("T")
 
@@ -35,8 +37,7 @@ def router(answering: Answering) -> APIRouter:
     @routes.post("", openapi_extra=described(ResponsesRequest))
     async def create(request: Request) -> Response:
         raw = await read_body(request, limit)
-        asked = parse_responses(raw)
-        translation = translate(asked)
+        asked, translation = await _read(raw)
         own = ignored(asked)
         prepared = await _as_chat(
             translation, lambda chat: service.chat(chat, size=len(raw), prefix="resp_", ignored=own)
@@ -56,8 +57,8 @@ def router(answering: Answering) -> APIRouter:
     async def input_tokens(request: Request) -> Response:
         """How many tokens the prompt of a response would have."""
         raw = await read_body(request, limit)
-        asked = parse_responses(raw)
-        prompt = await _as_chat(translate(asked), lambda chat: service.rendered(chat, size=len(raw)))
+        asked, translation = await _read(raw)
+        prompt = await _as_chat(translation, lambda chat: service.rendered(chat, size=len(raw)))
         body = {"object": "response.input_tokens", "input_tokens": len(prompt.ids)}
         return json_response(body, headers=ignored_header(ignored(asked)))
 
@@ -73,6 +74,16 @@ def router(answering: Answering) -> APIRouter:
         )
 
     return routes
+
+
+async def _read(raw: bytes) -> tuple[ResponsesRequest, Translation]:
+    """The checked request and its chat. In a thread where it is long: the streams of others must go on meanwhile."""
+
+    def read() -> tuple[ResponsesRequest, Translation]:
+        asked = parse_responses(raw)
+        return asked, translate(asked)
+
+    return await asyncio.to_thread(read) if len(raw) > LONG_TEXT else read()
 
 
 async def _as_chat(translation: Translation, work: Callable[[ChatRequest], Awaitable[T]]) -> T:

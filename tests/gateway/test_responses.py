@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -113,6 +114,32 @@ def test_a_conversation_with_a_tool(
         prompt = prompt[prompt.index(words) :]
 
 
+@both
+def test_thinking_is_an_item(featured: Gateway, stream: bool) -> None:
+    script = Script(text="<think>\nHm.\n</think>\n\nFour.")
+    with OpenAI(base_url=featured.api, api_key="none", max_retries=0, timeout=30) as client:
+        answer = final(client, script, stream, model="thinker")
+    thought, said = answer.output
+    assert (thought.type, [part.text.strip() for part in thought.content]) == ("reasoning", ["Hm."])
+    assert (said.type, answer.output_text.strip()) == ("message", "Four.")
+    assert 0 < answer.usage.output_tokens_details.reasoning_tokens < answer.usage.output_tokens
+
+
+def test_a_schema_is_the_engine_s_guide(client: OpenAI, scripted_triton: ScriptedTriton) -> None:
+    form: Any = {"type": "json_schema", "name": "n", "schema": nested(1), "strict": True}
+    asked = {"text": {"format": form}}
+    can: Any = client.models.retrieve("direct").model_dump()["capabilities"]
+    if "json_schema" not in can["guided_decoding"]:
+        with pytest.raises(BadRequestError) as refused:
+            final(client, Script(text="{}"), False, **asked)
+        assert refused.value.param == "text.format"
+        return
+    answer = final(client, Script(tag="responses-guide", text="{}"), False, **asked)
+    assert answer.text.format.to_dict() == {**form, "description": None}
+    (guide,) = scripted_triton.journal.tensors("responses-guide")["guided_decoding_guide"][0]
+    assert json.loads(guide) == form["schema"]
+
+
 def test_log_probabilities(client: OpenAI) -> None:
     script = Script(text="one two", log_probs=[-0.5])
     answer = final(client, script, False, include=["message.output_text.logprobs"])
@@ -137,6 +164,16 @@ def test_a_failure_before_the_first_event_is_a_status(client: OpenAI) -> None:
     assert getattr(raised.value, "status_code", None) == 502
 
 
+def nested(levels: int) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": "string"}
+    for _ in range(levels):
+        schema = {"type": "object", "properties": {"a": schema}}
+    return schema
+
+
+DEEP = {"type": "json_schema", "name": "n", "schema": nested(60)}
+
+
 @pytest.mark.parametrize(
     ("fields", "param"),
     [
@@ -146,7 +183,7 @@ def test_a_failure_before_the_first_event_is_a_status(client: OpenAI) -> None:
         pytest.param({"max_output_tokens": 100000}, "max_output_tokens", id="the-model's-limit"),
         pytest.param({"input": "word " * 9000}, "input", id="context"),
         pytest.param({"input": [{"role": "user", "content": "word " * 9000}]}, "input", id="context-of-items"),
-        pytest.param({"text": {"format": {"type": "json_object"}}}, "text.format", id="no-guided-decoding"),
+        pytest.param({"text": {"format": DEEP}}, "text.format", id="a-schema-too-deep"),
         pytest.param({"top_logprobs": 2}, "top_logprobs", id="alternatives"),
         pytest.param({"model": "none"}, "model", id="model"),
     ],

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator
 
 from gateway.core.schema.base import Model
 
@@ -36,35 +36,46 @@ def by_type(tags: Mapping[Any, str], default: str | None = None) -> Discriminato
 
 
 class TextPart(Model):
-    """Text of a message, or of a tool's result. Texts of assistants are ``output_text`` or ``refusal``."""
+    """Text of a message, or of a tool's result."""
 
-    type: str
-    text: str | None = None
-    refusal: str | None = None
+    type: Literal["input_text", "output_text"]
+    text: str
     annotations: Any = None
     logprobs: Any = None
     prompt_cache_breakpoint: Any = None
 
-    @field_validator("type")
-    @classmethod
-    def _served(cls, type: str) -> str:
-        if type not in ("input_text", "output_text", "refusal"):
-            raise ValueError(f"content of type '{type[:64]}' is not supported by this server, only text")
-        return type
+    @property
+    def value(self) -> str:
+        return self.text
 
-    @model_validator(mode="after")
-    def _text_given(self) -> TextPart:
-        name = "refusal" if self.type == "refusal" else "text"
-        if getattr(self, name) is None:
-            raise ValueError(f"a part of type '{self.type}' needs '{name}'")
-        return self
+
+class RefusalPart(Model):
+    """Text of an assistant that refused."""
+
+    type: Literal["refusal"]
+    refusal: str
 
     @property
     def value(self) -> str:
-        return (self.refusal if self.type == "refusal" else self.text) or ""
+        return self.refusal
 
 
-Content = str | list[TextPart]
+class OtherPart(Model):
+    type: Annotated[str, Field(description="Not supported.")]
+
+    _refuse = field_validator("type")(unserved("contents", "text"))
+
+    @property
+    def value(self) -> str:
+        return ""
+
+
+Part = Annotated[
+    Annotated[TextPart, Tag("Text")] | Annotated[RefusalPart, Tag("Refusal")] | Annotated[OtherPart, Tag("Other")],
+    by_type({"input_text": "Text", "output_text": "Text", "refusal": "Refusal"}),
+]
+# A list is read to its first error: a body of a hundred thousand bad items must not cost seconds.
+Content = str | Annotated[list[Part], Field(fail_fast=True)]
 
 
 class MessageItem(Model):

@@ -153,7 +153,7 @@ class ResponsesRequest(Extensions):
     """The body of POST /v1/responses."""
 
     model: str
-    input: str | Annotated[list[Item], Field(min_length=1)]
+    input: str | Annotated[list[Item], Field(min_length=1, fail_fast=True)]
     instructions: str | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
@@ -162,7 +162,7 @@ class ResponsesRequest(Extensions):
     top_p: float | None = None
     top_logprobs: int | None = None
     include: list[str] | None = None
-    tools: list[Tool] | None = None
+    tools: Annotated[list[Tool], Field(fail_fast=True)] | None = None
     tool_choice: ToolChoice | None = None
     parallel_tool_calls: bool | None = None
     max_tool_calls: int | None = None  # counts calls of OpenAI's own tools, of which there are none

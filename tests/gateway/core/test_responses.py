@@ -79,6 +79,11 @@ HISTORIES = [
         id="thinking-between-calls",
     ),
     pytest.param([THOUGHT, THOUGHT, SAID], [{**SAID, "reasoning_content": "hm\nhm"}], id="thinking-in-two-items"),
+    pytest.param(
+        [{**THOUGHT, "id": f"rs_{index}"} for index in range(3)],
+        [{**ASSISTANT, "reasoning_content": "hm\nhm\nhm"}],
+        id="thinking-alone",
+    ),
     pytest.param([SAID, SAID], [SAID, SAID], id="two-answers"),
     pytest.param([call("1"), SAID], [{**ASSISTANT, "tool_calls": [chat_call("1")]}, SAID], id="text-after-a-call"),
     pytest.param([THOUGHT, QUESTION], [{**ASSISTANT, "reasoning_content": "hm"}, QUESTION], id="thinking-that-was-cut"),

@@ -30,7 +30,8 @@ class JournalWriter:
         self._lock = threading.Lock()
 
     def write(self, event: str, tag: str, **more: Any) -> None:
-        line = json.dumps({"event": event, "tag": tag, "time": time.time(), **more})
+        record = {"event": event, "tag": tag, "time": time.time(), **more}
+        line = json.dumps(record, default=bytes.decode)  # strings of Triton are bytes
         with self._lock:
             self._file.write(line + "\n")
             self._file.flush()

@@ -154,8 +154,8 @@ REFUSED = [
     ),
     pytest.param(
         {"input": [{"role": "user", "content": [{"type": "input_text"}]}]},
-        "input[0].content[0]",
-        "needs 'text'",
+        "input[0].content[0].text",
+        "required",
         id="a-part-without-text",
     ),
     pytest.param(
