@@ -51,7 +51,7 @@ class Hermes(CallMachine):
         self._list = False
         return Hermes._first
 
-    def _ended(self, out: list[Part]) -> None:
+    def _ended(self) -> None:
         if self._state in (Hermes._tail, Hermes._between):
             self._raw = None
         if self._raw is None and self._state is not CallMachine._text:

@@ -12,6 +12,7 @@ again through it; so work is linear. Beside ``_raw`` a beginning of a tag is hel
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -23,7 +24,7 @@ LIMIT = 1 << 16
 State = Callable[[Any, str, int, int, list[Part]], int]
 
 
-class CallMachine:
+class CallMachine(ABC):
     """A ``Parser`` without thinking. Ids of calls come from ``call_id``, called with the call's index."""
 
     __slots__ = (
@@ -80,7 +81,7 @@ class CallMachine:
         """At the end of the text: what was held and is no call. What came of an unfinished call stays."""
         out: list[Part] = []
         if not self.done:
-            self._ended(out)
+            self._ended()
             if self._raw is not None:
                 self._give_back("", 0, out)
             self._prose.add(self._carry, out)
@@ -88,12 +89,13 @@ class CallMachine:
             self._prose.flush(out)
         return joined(out)
 
-    def _ended(self, out: list[Part]) -> None:
+    @abstractmethod
+    def _ended(self) -> None:
         """The text ends in this state: a dialect drops what is held but no content."""
 
+    @abstractmethod
     def _opened(self, tag: str) -> State:
         """The state behind an opening tag."""
-        raise NotImplementedError
 
     def _text(self, text: str, at: int, end: int, out: list[Part]) -> int:
         tag = self._openers.search(text, at)

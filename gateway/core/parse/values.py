@@ -26,6 +26,7 @@ Kind = Literal["string", "integer", "number", "boolean", "object", "array", "nul
 Kinds = frozenset[str]
 STRING: Kinds = frozenset({"string"})
 ANY: Kinds = frozenset({"string", "integer", "number", "boolean", "object", "array", "null"})
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 _PYTHON = {"True": "true", "False": "false", "None": "null"}
 
 
@@ -120,7 +121,7 @@ def _kind(value: object) -> str:
 
 def quoted(text: str) -> str:
     """JSON text of a string."""
-    return json.dumps(text, ensure_ascii=False)
+    return _encode(text)
 
 
 class Value:

@@ -68,7 +68,7 @@ class XmlCalls(CallMachine):
         self._word = ""
         return XmlCalls._function if self._bare else XmlCalls._first
 
-    def _ended(self, out: list[Part]) -> None:
+    def _ended(self) -> None:
         if self._state is not CallMachine._text and self._raw is None:
             self._carry = ""  # the beginning of a tag
 

@@ -285,8 +285,9 @@ def test_what_is_held_is_limited() -> None:
     fits = json.dumps({"arguments": {"a": "x" * (LIMIT - 100)}, "name": "f"})
     assert [type(part) for part in read(hermes(), [wrapped(fits)])] == [CallStart, CallArguments]
     body = json.dumps({"arguments": {"a": "x" * LIMIT}, "name": "f"})
-    for pieces in ([wrapped(body)], wrapped(body), [wrapped(body)[i : i + 999] for i in range(0, len(body) + 30, 999)]):
-        assert read(hermes(), [*pieces, WEATHER]) == [Content(wrapped(body)), *call(0, "weather", PARIS)]
+    whole, near = wrapped(body), LIMIT - 50
+    for pieces in ([whole], [whole[:near], *whole[near:]], [whole[i : i + 999] for i in range(0, len(whole), 999)]):
+        assert read(hermes(), [*pieces, WEATHER]) == [Content(whole), *call(0, "weather", PARIS)]
 
 
 @pytest.mark.parametrize("size", [SPACE - 1, SPACE, SPACE + 1, 3 * SPACE])
