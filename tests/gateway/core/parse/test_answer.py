@@ -356,14 +356,15 @@ HOSTILE = [
     pytest.param("\\ud83d", id="surrogates"),
     pytest.param("</function>\n</tool_cal", id="end-of-a-value"),
 ]
-BEGINNINGS = {
-    "text": "",
-    "hermes": '<tool_call>{"name": "f", "arguments": {"a": ',
-    "hermes-string": '<tool_call>{"name": "f", "arguments": "{',
-    "xml": "<tool_call><function=weather><parameter=city>",
-    "xml-number": "<tool_call><function=weather><parameter=days>",
-    "thought": "<think>",
-}
+BEGINNINGS: list[tuple[CallStyle, str]] = [
+    ("hermes", ""),
+    ("hermes", '<tool_call>{"name": "f", "arguments": {"a": '),
+    ("hermes", '<tool_call>{"name": "f", "arguments": "{'),
+    ("hermes", "<think>"),
+    ("xml", ""),
+    ("xml", "<tool_call><function=weather><parameter=city>"),
+    ("xml", "<tool_call><function=weather><parameter=days>"),
+]
 
 
 class Counted(str):
@@ -387,15 +388,14 @@ class Counted(str):
         return found
 
 
-@pytest.mark.parametrize("calls", ["hermes", "xml"])
-@pytest.mark.parametrize("beginning", BEGINNINGS)
+@pytest.mark.parametrize(("calls", "beginning"), BEGINNINGS)
 @pytest.mark.parametrize("text", HOSTILE)
 def test_work_is_linear(calls: CallStyle, beginning: str, text: str) -> None:
     """Twice the text means about twice the characters copied, whole and piece by piece."""
     for size in (1, 1 << 20):
         copied = []
         for length in (1500, 3000):
-            whole = BEGINNINGS[beginning] + text * (length // len(text))
+            whole = beginning + text * (length // len(text))
             machine = make("maybe", calls)()
             Counted.copied = 0
             for at in range(0, len(whole), size):
