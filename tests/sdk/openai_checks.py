@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import openai
 import pytest
+from pydantic import BaseModel
 
 from tests.sdk.running import Gateways, run
 from tests.support.scripted_engine.script import Script, script_text
@@ -157,6 +158,21 @@ def extra_body(gateways: Gateways) -> None:
     assert reply.choices[0].message.content == "ok"
 
 
+class Weather(BaseModel):
+    city: str
+    kind: Literal["sunny", "rainy"]
+
+
+def parse(gateways: Gateways) -> None:
+    asked = says('{"city": "Paris", "kind": "sunny"}')
+    with client(gateways) as sdk:
+        reply = sdk.chat.completions.parse(model="direct", messages=asked, response_format=Weather)
+        with sdk.chat.completions.stream(model="direct", messages=asked, response_format=Weather) as stream:
+            stream.until_done()
+            streamed = stream.get_final_completion()
+    assert reply.choices[0].message.parsed == streamed.choices[0].message.parsed == Weather(city="Paris", kind="sunny")
+
+
 def completions(gateways: Gateways) -> None:
     prompt = script_text(Script(text="你好"))
     with client(gateways) as sdk:
@@ -207,6 +223,13 @@ def responses_tools(gateways: Gateways) -> None:
             {"role": "user", "content": script_text(Script(text="It is sunny."))},
         ]
         assert sdk.responses.create(model="direct", input=history).output_text == "It is sunny."
+
+
+def responses_parse(gateways: Gateways) -> None:
+    asked = script_text(Script(text='{"city": "Paris", "kind": "rainy"}'))
+    with client(gateways) as sdk:
+        reply = sdk.responses.parse(model="direct", input=asked, text_format=Weather)
+    assert reply.output_parsed == Weather(city="Paris", kind="rainy")
 
 
 def raw_response(gateways: Gateways) -> None:
@@ -282,10 +305,12 @@ CHECKS: dict[str, Callable[[Gateways], None]] = {
         tool_conversation,
         logprobs,
         extra_body,
+        parse,
         completions,
         models,
         responses,
         responses_tools,
+        responses_parse,
         raw_response,
         errors,
         error_in_a_stream,
