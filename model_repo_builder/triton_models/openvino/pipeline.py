@@ -43,6 +43,10 @@ PROPERTIES = {
 }
 
 
+HIDDEN = 64
+"""Tokens that a guided answer may be left without."""
+
+
 class PipelineError(Exception):
     """The pipeline could not be made or failed; the text is one sentence."""
 
@@ -105,6 +109,7 @@ class Pipeline:
         except FOREIGN as error:
             raise PipelineError(f"{settings.model_path} cannot be loaded as a Qwen model: {_reason(error)}") from error
         self._count = 0
+        self._capacity = settings.capacity
         tokenizer = self._pipeline.get_tokenizer()
         self._end_id = int(tokenizer.get_eos_token_id())
         self._control_ids = control_ids(tokenizer) | {self._end_id, *settings.eos_token_ids}
@@ -115,11 +120,21 @@ class Pipeline:
         prompt = openvino.Tensor(np.array([request.prompt], dtype=np.int64))
         self._count += 1
         try:
-            config = generation_config(request, self._end_id)
+            config = generation_config(request)
+            if request.guide is not None:
+                self._guide(config, request, request.guide)
             handle = self._pipeline.add_request(self._count, prompt, config)
         except FOREIGN as error:
             raise PipelineError(f"the engine refused the request: {_reason(error)}") from error
         return Handle(handle, self._control_ids if request.guide else frozenset())
+
+    def _guide(self, config: Any, request: Request, guide: Guide) -> None:
+        config.structured_output_config = structured_output(guide.type, guide.text)
+        config.ignore_eos = False
+        config.eos_token_id = self._end_id
+        config.stop_token_ids = {self._end_id}
+        # What is left out of the answer shall not count as part of it.
+        config.max_new_tokens = min(request.max_tokens + HIDDEN, self._capacity - len(request.prompt))
 
     def prepare(self, guide: Guide) -> str:
         """Compile a guide that is known to compile, so that its request need not; what is wrong, or nothing.
@@ -147,16 +162,11 @@ class Pipeline:
         return bool(self._pipeline.has_non_finished_requests())
 
 
-def generation_config(request: Request, guide_end_id: int = 0) -> Any:
+def generation_config(request: Request) -> Any:
     config = openvino_genai.GenerationConfig()
     config.max_new_tokens = request.max_tokens
     config.logprobs = 1 if request.log_probs else 0
     _sample(config, request.sampling)
-    if request.guide is not None:
-        config.structured_output_config = structured_output(request.guide.type, request.guide.text)
-        config.eos_token_id = guide_end_id
-        config.stop_token_ids = {guide_end_id}
-        return config
     # Never empty: the pipeline would take the ids of the model file instead, and refuse the request if that has none.
     end_ids = request.end_ids or {0}
     config.eos_token_id = min(end_ids)

@@ -84,7 +84,7 @@ class TritonPythonModel:
             id=request.request_id(),
             outputs=list(request.requested_output_names()),
             tensors={
-                name: {"dtype": str(value.dtype), "shape": list(value.shape), "values": value.tolist()}
+                name: {"dtype": str(value.dtype), "shape": list(value.shape), "values": _plain(value)}
                 for name, value in tensors.items()
             },
         )
@@ -139,3 +139,8 @@ class TritonPythonModel:
         for run in runs:
             run.cancel("stop")
         sender.send(None, final=True)
+
+
+def _plain(value: Any) -> Any:
+    """The array as lists; texts are text."""
+    return np.char.decode(value.astype(np.bytes_), "utf-8").tolist() if value.dtype == np.object_ else value.tolist()
