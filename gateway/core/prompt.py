@@ -131,7 +131,7 @@ def _options(request: ChatRequest, tokenizer: Tokenizer) -> Mapping[str, Any]:
                 param="reasoning_effort",
             )
     elif thinks != tokenizer.thinks:
-        state = "always thinks" if tokenizer.thinks else "does not think"
+        state = "cannot be told not to think" if tokenizer.thinks else "does not think"
         raise UnsupportedField(
             f"'reasoning_effort' cannot be honoured: this model {state}. Leave the field out.", param="reasoning_effort"
         )
@@ -143,7 +143,7 @@ def _reading(request: ChatRequest, tokenizer: Tokenizer, prompt: Prompt) -> Read
     if with_tools and tokenizer.call_style is None:
         raise UnsupportedField("'tools' cannot be used: this model's chat template knows no tools.", param="tools")
     return Reading(
-        thinking=thinking_state(prompt.text[-4096:], thinks=tokenizer.thinks),
+        thinking=thinking_state(prompt.text, thinks=tokenizer.thinks),
         calls=tokenizer.call_style if with_tools else None,
         tools={tool.function.name: tool.function.parameters or {} for tool in request.tools or ()}
         if with_tools
@@ -217,6 +217,12 @@ def _raw_prompt(given: str | list[int], limits: ModelLimits, tokenizer: Tokenize
     if isinstance(given, str):
         _check_size(given, limits, tokenizer, what="prompt")
         return Prompt(given, tuple(tokenizer.encode(given)))
+    if len(given) > limits.max_model_len:  # before millions of them are looked at
+        raise ContextLengthExceeded(
+            f"This model's maximum context length is {limits.max_model_len} tokens, but the prompt has {len(given)}. "
+            "Shorten the prompt.",
+            param="prompt",
+        )
     size = len(tokenizer.table)
     strange = next((id for id in given if id >= size), None)
     if strange is not None:

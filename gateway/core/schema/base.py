@@ -15,6 +15,8 @@ from pydantic_core import from_json
 from gateway.core.errors import RequestError, UnsupportedField
 
 INT32_MAX = 2**31 - 1
+# Objects in one list: more than fit any context, and few enough to look at in a moment.
+MOST_ITEMS = 2**14
 
 # Names of unknown fields that are reported back: enough for a person, too few to fill a response header.
 MOST_IGNORED = 16

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from gateway.core.errors import RequestError
-from gateway.core.schema.base import INT32_MAX, Model, Unserved, parse
+from gateway.core.schema.base import INT32_MAX, MOST_ITEMS, Model, Unserved, parse
 from gateway.core.schema.message import Message, NamedTool, Tool
 
 # Known fields that are not served, with the values that ask for nothing.
@@ -154,7 +154,7 @@ class SamplingFields(Model):
 class ChatRequest(SamplingFields):
     """The body of POST /v1/chat/completions."""
 
-    messages: Annotated[list[Message], Field(min_length=1)]
+    messages: Annotated[list[Message], Field(min_length=1, max_length=MOST_ITEMS, fail_fast=True)]
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None

@@ -18,7 +18,7 @@ UNSERVED: Unserved = {
     if name not in ("functions", "function_call", "modalities", "audio", "prediction", "web_search_options")
 }
 
-TokenIds = Annotated[list[TokenId], Field(min_length=1)]
+TokenIds = Annotated[list[TokenId], Field(min_length=1, fail_fast=True)]
 
 
 class CompletionRequest(SamplingFields):
@@ -27,8 +27,8 @@ class CompletionRequest(SamplingFields):
     prompt: (
         str
         | TokenIds
-        | Annotated[list[str], Field(min_length=1, max_length=128)]
-        | Annotated[list[TokenIds], Field(min_length=1, max_length=128)]
+        | Annotated[list[str], Field(min_length=1, max_length=128, fail_fast=True)]
+        | Annotated[list[TokenIds], Field(min_length=1, max_length=128, fail_fast=True)]
     )
     suffix: str | None = None
     echo: bool | None = None

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ModelWrapValidatorHandler, PrivateAttr, field_validator, model_validator
 
-from gateway.core.schema.base import Model
+from gateway.core.schema.base import MOST_ITEMS, Model
 
 # Wider than OpenAI's: Qwen calls functions with Chinese names, and MCP's names have dots.
 FunctionName = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[\w.:/-]+$")]
@@ -52,7 +52,7 @@ class Message(Model):
     """One turn. A content of null is an assistant's turn without text."""
 
     role: Literal["system", "developer", "user", "assistant", "tool"]
-    content: str | list[ContentPart] | None = None
+    content: str | Annotated[list[ContentPart], Field(max_length=MOST_ITEMS, fail_fast=True)] | None = None
     name: str | None = None
     tool_calls: list[ToolCall] | None = None
     tool_call_id: str | None = None

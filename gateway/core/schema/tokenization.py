@@ -8,17 +8,19 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from gateway.core.errors import RequestError
-from gateway.core.schema.base import Model, parse
+from gateway.core.schema.base import MOST_ITEMS, Model, parse
 from gateway.core.schema.chat import ChatRequest, TokenId
 from gateway.core.schema.message import Message, Tool
+
+LONGEST_TEXT = 2**19  # characters; a tokenizer takes about a second for them
 
 
 class TokenizeRequest(Model):
     """Either a ``prompt``, taken as it is, or the ``messages`` of a chat."""
 
     model: str
-    prompt: str | None = None
-    messages: Annotated[list[Message], Field(min_length=1)] | None = None
+    prompt: Annotated[str, Field(max_length=LONGEST_TEXT)] | None = None
+    messages: Annotated[list[Message], Field(min_length=1, max_length=MOST_ITEMS, fail_fast=True)] | None = None
     tools: list[Tool] | None = None
     chat_template_kwargs: dict[str, Any] | None = None
     add_generation_prompt: bool | None = None
