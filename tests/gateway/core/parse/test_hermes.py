@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from gateway.core.parse.arguments import BLANK
 from gateway.core.parse.hermes import Hermes
 from gateway.core.parse.machine import LIMIT
 from gateway.core.parse.prose import SPACE
@@ -288,6 +289,12 @@ def test_what_is_held_is_limited() -> None:
     whole, near = wrapped(body), LIMIT - 50
     for pieces in ([whole], [whole[:near], *whole[near:]], [whole[i : i + 999] for i in range(0, len(whole), 999)]):
         assert read(hermes(), [*pieces, WEATHER]) == [Content(whole), *call(0, "weather", PARIS)]
+
+
+@pytest.mark.parametrize(("size", "given"), [(BLANK, '{"a": 1}'), (BLANK + 1, f'"{" " * (BLANK + 1)}{{\\"a\\": 1}}"')])
+def test_held_whitespace_in_a_string_is_limited(size: int, given: str) -> None:
+    text = wrapped(f'{{"name": "f", "arguments": "{" " * size}{{\\"a\\": 1}}"}}')
+    assert read(hermes(), [text]) == read(hermes(), text) == call(0, "f", given)
 
 
 @pytest.mark.parametrize("size", [SPACE - 1, SPACE, SPACE + 1, 3 * SPACE])

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.parse.values import LIMIT, Kinds, Value, parameter_kinds
+from gateway.core.parse.values import LIMIT, STRING, Kinds, Value, parameter_kinds
 from tests.support.splits import every_split
 
 ROOT: dict[str, Any] = {
@@ -143,6 +143,7 @@ def test_values(kinds: set[str] | None, text: str, expected: str) -> None:
 
 
 def test_strings_stream() -> None:
+    assert Value(STRING).push("n") == '"n'
     value = Value(frozenset({"string", "null"}))
     assert value.push("nu") == ""
     assert value.push("m") == '"num'
