@@ -6,6 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import anthropic
@@ -16,7 +17,7 @@ from tests.gateway.asking import RawClient, messages
 from tests.support.gateway import Gateway, gateway_serving, gateway_toml
 from tests.support.scripted_engine.script import Script, script_text
 from tests.support.tokenizer import TokenizerFolder
-from tests.support.triton import ScriptedTriton
+from tests.support.triton import Ports, ScriptedTriton
 
 both = pytest.mark.parametrize("stream", [True, False], ids=["stream", "collected"])
 every_route = pytest.mark.parametrize("route", ["direct", "ensemble", "bls"])
@@ -165,17 +166,16 @@ def test_one_call_where_several_are_not_wanted(client: anthropic.Anthropic, stre
 
 @both
 def test_a_tool_that_is_named_must_be_used(client: anthropic.Anthropic, stream: bool) -> None:
-    # The engine has no guided decoding: the call is begun in the prompt, and the model goes on with its arguments.
-    script = Script(text='{"city": "Paris"}}\n</tool_call>')
+    script = Script(text=CALL)
     choice = {"type": "tool", "name": "天气"}
     message = ask(client, script, stream=stream, tools=[WEATHER, TIME], tool_choice=choice)
-    assert [(block["name"], block["input"]) for block in blocks(message)] == [("天气", {"city": "Paris"})]
+    assert [(block["name"], block["input"]) for block in blocks(message)] == [("天气", {"city": '聪明 "x"'})]
     assert message.stop_reason == "tool_use"
 
 
 @both
 def test_some_tool_must_be_used(client: anthropic.Anthropic, stream: bool) -> None:
-    script = Script(text='clock", "arguments": {}}\n</tool_call>')
+    script = Script(text=CALL_TIME)
     message = ask(client, script, stream=stream, tools=[WEATHER, TIME], tool_choice={"type": "any"})
     assert [block["name"] for block in blocks(message)] == ["clock"]
 
@@ -297,11 +297,11 @@ REFUSED = [
         {"tools": [WEATHER, WEATHER]}, anthropic.BadRequestError, "invalid_request_error", "'天气'", id="doubled-tool"
     ),
     pytest.param(
-        {"output_config": {"format": {"type": "json_schema", "schema": {"type": "object"}}}},
+        {"output_config": {"format": {"type": "json_schema", "schema": {"type": "object"}}}, "tools": [WEATHER]},
         anthropic.BadRequestError,
         "invalid_request_error",
-        r"output_config\.format.*guided decoding",
-        id="no-guided-decoding",
+        r"'output_config\.format' cannot be combined with tools",
+        id="a-field-by-its-own-name",
     ),
     pytest.param(
         {"messages": messages(Script(error_at_start=True))},
@@ -381,3 +381,40 @@ def test_the_engine_sees_that_the_client_left(scripted: Gateway, scripted_triton
     left = time.time()
     client.leave()
     assert scripted_triton.journal.wait_for(tag, "cancel")["time"] - left < 0.3
+
+
+def test_triton_away_is_overloaded_and_says_when_to_try_again(tmp_path: Path, tokenizer: TokenizerFolder) -> None:
+    flags = ["--triton", f"127.0.0.1:{Ports.free().grpc}", "--tokenizer", str(tokenizer.path), "--model", "q"]
+    with (
+        gateway_serving(tmp_path / "log", *flags, "--max-model-len", "2048") as gateway,
+        anthropic.Anthropic(base_url=gateway.url, api_key="none", max_retries=0) as client,
+    ):
+        with pytest.raises(anthropic.InternalServerError) as caught:
+            ask(client, Script(), stream=True, model="q")
+        assert (caught.value.status_code, caught.value.response.headers["retry-after"]) == (529, "1")
+        assert caught.value.body["error"]["type"] == "overloaded_error"  # type: ignore[call-overload, index]
+        turns: Any = messages("A count needs no engine.")
+        assert client.messages.count_tokens(model="q", messages=turns).input_tokens > 0
+
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"ok": {"type": "boolean"}},
+    "required": ["ok"],
+    "additionalProperties": False,
+}
+
+
+@both
+def test_a_real_engine_is_held_to_schemas(served: Gateway, stream: bool) -> None:
+    """A tiny Qwen with random weights says nothing sensible, but in the form that was asked for."""
+    greedy = {"temperature": 0}  # which the SDK no longer has a name for
+    with anthropic.Anthropic(base_url=served.url, api_key="none", max_retries=0) as client:
+        config = {"format": {"type": "json_schema", "schema": SCHEMA}}
+        message = ask(client, messages("Yes?"), stream=stream, output_config=config, extra_body=greedy)
+        assert set(json.loads(message.content[0].text)) == {"ok"}
+        tool = {"name": "answer", "input_schema": SCHEMA}
+        choice = {"type": "any", "disable_parallel_tool_use": True}
+        message = ask(client, messages("Yes?"), stream=stream, tools=[tool], tool_choice=choice, extra_body=greedy)
+        assert [(block["name"], set(block["input"])) for block in blocks(message)] == [("answer", {"ok"})]
+        assert message.stop_reason == "tool_use"
