@@ -6,7 +6,6 @@ a client streams makes no difference here.
 
 from __future__ import annotations
 
-import asyncio
 import random
 import uuid
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -18,18 +17,18 @@ from gateway.core import capabilities
 from gateway.core.errors import ModelNotFound, UnsupportedField, UpstreamError
 from gateway.core.pipeline import Pipeline
 from gateway.core.prompt import build_chat, build_completion, ignored_fields, render
+from gateway.core.routes import Bound
 from gateway.core.sampling import ModelLimits
 from gateway.core.schema.chat import ChatRequest, SamplingFields
 from gateway.core.schema.completions import CompletionRequest
+from gateway.core.tensors import Tensor
 from gateway.core.types import Adapter, Delta, Generate, Prompt, Tokenizer
 from gateway.fan_out import merged
 from gateway.metrics import Metrics
+from gateway.offload import offloaded
 from gateway.triton.backend import Backend
 
 T = TypeVar("T")
-
-# Text past this is tokenized in a thread: tens of milliseconds for one client would stall every other stream.
-LONG_TEXT = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +58,8 @@ class Prepared:
     id: str
     model: str
     generates: tuple[Generate, ...]
+    bound: Bound
+    tensors: tuple[Sequence[Tensor], ...]
     ignored: tuple[str, ...] = field(default=())
 
     @property
@@ -98,7 +99,7 @@ class Service:
     async def rendered(self, request: ChatRequest, *, size: int) -> Prompt:
         """The prompt of a chat, which no engine sees."""
         model = self.model(request.model)
-        return await _worked(lambda: render(request, model.limits, model.tokenizer), size)
+        return await offloaded(lambda: render(request, model.limits, model.tokenizer), size)
 
     async def capabilities(self, model: ServedModel) -> dict[str, Any]:
         """What the model can do, as far as its Triton is there to say."""
@@ -125,37 +126,39 @@ class Service:
         limits = replace(model.limits, guides=bound.guides)
         id = f"{prefix}{uuid.uuid4().hex}"  # also Triton's request id, which must be unique among those in flight
         seed = random.getrandbits(63)
-        generates = await _worked(lambda: build(request, limits, model.tokenizer, id=id, seed=seed), size)
-        for generate in generates:  # what the model cannot do is said before anything runs
-            bound.encode(generate, model.tokenizer)
-        return Prepared(id, model.name, generates, ignored)
+        generates = await offloaded(lambda: build(request, limits, model.tokenizer, id=id, seed=seed), size)
+        # What the model cannot do is said here, before anything runs.
+        tensors = tuple(bound.encode(generate, model.tokenizer) for generate in generates)
+        return Prepared(id, model.name, generates, bound, tensors, ignored)
 
     def stream(self, prepared: Prepared) -> AsyncGenerator[Delta, None]:
         """Deltas of all answers as they become certain. Closing the generator cancels what runs in Triton."""
-        generates = prepared.generates
-        return self._one(generates[0]) if len(generates) == 1 else merged([self._one(g) for g in generates])
+        model = self.model(prepared.model)
+        runs = [
+            self._one(model, prepared.bound, generate, tensors)
+            for generate, tensors in zip(prepared.generates, prepared.tensors, strict=True)
+        ]
+        return runs[0] if len(runs) == 1 else merged(runs)
 
-    async def _one(self, generate: Generate) -> AsyncGenerator[Delta, None]:
-        model = self.model(generate.model)
+    async def _one(
+        self, model: ServedModel, bound: Bound, generate: Generate, tensors: Sequence[Tensor]
+    ) -> AsyncGenerator[Delta, None]:
         with self._metrics.recorder(model.name, len(generate.prompt.ids)) as record:
-            bound = await model.backend.bound()
-            tensors = bound.encode(generate, model.tokenizer)
             decoder = bound.decoder(generate, model.tokenizer)
             pipeline = Pipeline(generate, model.tokenizer)
             wanted = bound.wanted(generate)
-            async with aclosing(model.backend.stream(bound, generate.id, tensors, wanted)) as responses:
-                async for response in responses:
-                    delta = pipeline.push(decoder.push(response.outputs, response.final))
-                    record.delta(delta)
-                    if delta.parts or delta.finish or delta.logprobs:
-                        yield delta
-                    if pipeline.finished:
-                        return
+            try:
+                async with aclosing(model.backend.stream(bound, generate.id, tensors, wanted)) as responses:
+                    async for response in responses:
+                        delta = pipeline.push(decoder.push(response.outputs, response.final))
+                        record.delta(delta)
+                        if delta.parts or delta.finish or delta.logprobs:
+                            yield delta
+                        if pipeline.finished:
+                            return
+            except UpstreamError as exc:
+                raise bound.blamed(exc, generate) from exc
             raise UpstreamError("The engine's stream ended before the answer did.")
-
-
-async def _worked(work: Callable[[], T], size: int) -> T:
-    return await asyncio.to_thread(work) if size > LONG_TEXT else work()
 
 
 def with_adapters(model: ServedModel, adapters: Sequence[Adapter]) -> dict[str, ServedModel]:

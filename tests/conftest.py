@@ -16,6 +16,9 @@ from tests.support.triton import Ports, ScriptedTriton, Triton, build_repository
 from tests.support.watch import Watch, watching
 
 
+SEEDLING = Path(__file__).parents[1] / "model_repo_builder" / "seedling"
+
+
 @pytest.fixture(scope="session")
 def session_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("session")
@@ -90,3 +93,15 @@ def _every_reply_is_what_clients_rely_on(watch: Watch) -> Iterator[None]:
     yield
     violations = watch.take()
     assert not violations, "\n\n".join(violations)
+
+
+@pytest.fixture(scope="session")
+def seedling_triton(session_dir: Path) -> Iterator[Triton]:
+    """All five models, the engine among them the CPU engine with Seedling, the Qwen that comes with the project."""
+    require("pytriton", "openvino_genai")
+    ports = Ports.free()
+    model = SEEDLING / "seedling-q8_0.gguf"
+    repository = build_repository(session_dir / "seedling", SEEDLING, model, ports)
+    log = session_dir / "seedling.log"
+    with running(repository, ports, log) as process:
+        yield Triton(ports, repository, log, process)

@@ -17,7 +17,7 @@ from gateway.core.parse.answer import thinking_state
 from gateway.core.quote import strings
 from gateway.core.sampling import ModelLimits
 from gateway.core.schema.base import ignored
-from gateway.core.schema.chat import ChatRequest, SamplingFields
+from gateway.core.schema.chat import UNSERVED, ChatRequest, SamplingFields
 from gateway.core.schema.completions import CompletionRequest
 from gateway.core.schema.message import NamedTool
 from gateway.core.types import ChatInput, Generate, Guide, Prompt, Reading, Thinking, Tokenizer
@@ -109,7 +109,7 @@ def ignored_fields(request: SamplingFields, tokenizer: Tokenizer) -> tuple[str, 
     """Fields of the request that change nothing because nobody here knows them."""
     options = getattr(request, "chat_template_kwargs", None) or {}
     unread = tuple(f"chat_template_kwargs.{name}" for name in options if name not in tokenizer.variables)
-    return (*ignored(request), *unread)
+    return (*ignored(request, known=UNSERVED), *unread)
 
 
 def _options(request: ChatRequest, tokenizer: Tokenizer) -> Mapping[str, Any]:

@@ -19,6 +19,7 @@ from gateway.embedder import Embedder, ServedEmbedding
 from gateway.http.answer import Answering
 from gateway.http.body import json_response, read_body
 from gateway.http.description import described
+from gateway.offload import offloaded
 from gateway.service import ServedModel, Service
 
 
@@ -30,7 +31,7 @@ def router(answering: Answering, embedder: Embedder) -> APIRouter:
     @routes.post("/chat/completions", openapi_extra=described(ChatRequest))
     async def chat_completions(request: Request) -> Response:
         raw = await read_body(request, settings.max_body_bytes)
-        chat = parse_chat(raw)
+        chat = await offloaded(lambda: parse_chat(raw), len(raw))
         prepared = await service.chat(chat, size=len(raw))
         created = int(time.time())
         style = ChatStyle(chat.include_usage, bool(chat.logprobs), settings.reasoning)
@@ -54,7 +55,7 @@ def router(answering: Answering, embedder: Embedder) -> APIRouter:
     @routes.post("/completions", openapi_extra=described(CompletionRequest))
     async def completions(request: Request) -> Response:
         raw = await read_body(request, settings.max_body_bytes)
-        completion = parse_completion(raw)
+        completion = await offloaded(lambda: parse_completion(raw), len(raw))
         prepared = await service.completion(completion, size=len(raw))
         created = int(time.time())
         echo = [generate.prompt.text for generate in prepared.generates] if completion.echo else []

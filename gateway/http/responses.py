@@ -6,7 +6,6 @@ there is no response to get, to cancel or to delete later.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -24,7 +23,7 @@ from gateway.core.schema.responses import ResponsesRequest, parse_responses
 from gateway.http.answer import Answering, ignored_header
 from gateway.http.body import json_response, read_body
 from gateway.http.description import described
-from gateway.service import LONG_TEXT
+from gateway.offload import offloaded
 
 T = TypeVar("T")
 
@@ -83,7 +82,7 @@ async def _read(raw: bytes) -> tuple[ResponsesRequest, Translation]:
         asked = parse_responses(raw)
         return asked, translate(asked)
 
-    return await asyncio.to_thread(read) if len(raw) > LONG_TEXT else read()
+    return await offloaded(read, len(raw))
 
 
 async def _as_chat(translation: Translation, work: Callable[[ChatRequest], Awaitable[T]]) -> T:

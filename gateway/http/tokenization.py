@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -16,6 +15,7 @@ from gateway.core.schema.tokenization import DetokenizeRequest, TokenizeRequest,
 from gateway.http.answer import Answering
 from gateway.http.body import json_response, read_body
 from gateway.http.description import described
+from gateway.offload import offloaded
 
 
 def router(answering: Answering) -> APIRouter:
@@ -26,10 +26,11 @@ def router(answering: Answering) -> APIRouter:
     async def tokenize(request: Request) -> Response:
         """Token ids of a text, or of the prompt that a chat is rendered to."""
         raw = await read_body(request, limit)
-        asked = parse_tokenize(raw)
+        asked = await offloaded(lambda: parse_tokenize(raw), len(raw))
         model = service.model(asked.model)
         if asked.prompt is not None:
-            ids = await asyncio.to_thread(model.tokenizer.encode, asked.prompt)
+            text = asked.prompt
+            ids = await offloaded(lambda: model.tokenizer.encode(text), len(text))
         else:
             ids = list((await service.rendered(asked.chat, size=len(raw))).ids)
         body: dict[str, Any] = {"count": len(ids), "max_model_len": model.limits.max_model_len, "tokens": ids}
@@ -54,7 +55,7 @@ def router(answering: Answering) -> APIRouter:
     async def render(request: Request) -> Response:
         """The prompt of a chat, as text and as token ids, without inference."""
         raw = await read_body(request, limit)
-        chat = parse_chat(raw)
+        chat = await offloaded(lambda: parse_chat(raw), len(raw))
         prompt = await service.rendered(chat, size=len(raw))
         return json_response(
             {"model": chat.model, "prompt": prompt.text, "token_ids": prompt.ids, "count": len(prompt.ids)}

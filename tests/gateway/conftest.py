@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import SEEDLING
 from tests.gateway.features import features_toml
 from tests.support.gateway import Gateway, gateway_serving, gateway_toml
 from tests.support.tokenizer import TokenizerFolder
@@ -36,4 +37,13 @@ def featured(session_dir: Path, scripted_triton: ScriptedTriton, tokenizer: Toke
     """The scripted engine behind models that think (``thinker``) and a LoRA (``pirate``); see ``features``."""
     config = features_toml(session_dir / "featured.toml", scripted_triton.grpc, tokenizer)
     with gateway_serving(session_dir / "featured-gateway.log", "--config", str(config)) as gateway:
+        yield gateway
+
+
+@pytest.fixture(scope="session")
+def seedling(session_dir: Path, seedling_triton: Triton) -> Iterator[Gateway]:
+    """A gateway in front of a model whose text makes sense. Models: direct, ensemble, bls, auto."""
+    config = session_dir / "seedling.toml"
+    gateway_toml(config, seedling_triton.grpc, SEEDLING, max_model_len=2048, routes=ROUTES)
+    with gateway_serving(session_dir / "seedling-gateway.log", "--config", str(config)) as gateway:
         yield gateway

@@ -16,7 +16,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
     9: ("serve",),
     8: ("http",),
     7: ("service", "embedder"),
-    6: ("triton", "settings", "fan_out"),
+    6: ("triton", "settings", "fan_out", "offload"),
     5: ("tokenizer", "embedding_tokenizer", "checkpoint", "metrics"),
     4: (
         "chat_template",

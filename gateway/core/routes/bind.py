@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
-from gateway.core.errors import UnsupportedField, UpstreamError
+from gateway.core.errors import RequestError, UnsupportedField, UpstreamError
 from gateway.core.routes.decode import Decoder, Outputs
 from gateway.core.routes.tables import ENSEMBLE, Input, Route
 from gateway.core.tensors import ModelSignature, Scalar, Tensor, TensorSpec
@@ -118,6 +118,16 @@ class Bound:
         if spec.datatype == "BYTES":
             return Tensor.of_bytes(spec.name, shape, [v for v in value if isinstance(v, bytes)])
         return Tensor.of(spec.name, spec.datatype, shape, [v for v in value if not isinstance(v, bytes)])
+
+    def blamed(self, error: UpstreamError, generate: Generate) -> UpstreamError | RequestError:
+        """The error as the client's, where the engine says that it is: Triton tells errors of a stream in words only,
+        and the CPU engine's name the input. A guide that does not compile is seen nowhere but in the engine."""
+        guide = generate.guide
+        for row, spec in self.rows:
+            if row.field == "guide" and guide is not None and spec is not None and spec.name in error.message:
+                reason = error.message.rpartition(spec.name)[2].strip(" :.")
+                return RequestError(f"Invalid '{guide.field}': {reason}.", param=guide.field)
+        return error
 
     def decoder(self, generate: Generate, tokenizer: Tokenizer) -> Decoder:
         """A decoder for the responses to one request."""

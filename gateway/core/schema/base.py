@@ -6,7 +6,7 @@ everything trusts the request.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -61,10 +61,15 @@ def from_body(body: bytes) -> dict[str, Any]:
     return document
 
 
-def ignored(request: Model) -> tuple[str, ...]:
-    """Paths of the fields that nobody here knows, such as ``stream_options.foo`` or ``messages[].bar``; each once."""
+def ignored(request: Model, *, known: Collection[str] = ()) -> tuple[str, ...]:
+    """Paths of the fields that nobody here knows, such as ``stream_options.foo`` or ``messages[].bar``; each once.
+
+    ``known``: fields of the request that were checked although no schema has them (``unserved`` of ``parse``).
+    """
     names: dict[str, None] = {}
     for name in _unknown(request, ""):
+        if name in known:
+            continue
         names[name] = None
         if len(names) == MOST_IGNORED:
             break
@@ -76,7 +81,7 @@ def _unknown(value: object, path: str) -> Iterator[str]:
         prefix = f"{path}." if path else ""
         for name in value.model_extra or ():
             yield f"{prefix}{name[:LONGEST_NAME]}"
-        for name in value.model_fields_set - (value.model_extra or {}).keys():
+        for name in type(value).model_fields:
             yield from _unknown(getattr(value, name), f"{prefix}{name}")
     elif isinstance(value, (list, tuple)) and value and isinstance(value[0], Model):
         for item in value:

@@ -444,3 +444,17 @@ def test_cached_tokens_where_engine_and_settings_tell() -> None:
     blocks = {"kv_cache_reused_blocks": Tensor.of("kv_cache_reused_blocks", "INT32", (1, 1), [1])}
     assert bound.decoder(REQUEST, vocabulary).push({**outputs(1), **blocks}, False).cached_tokens == 2
     assert "return_perf_metrics" not in {tensor.name for tensor in bind(DIRECT, signature).encode(REQUEST, vocabulary)}
+
+
+def test_a_guide_that_does_not_compile_is_the_client_s_error() -> None:
+    bound = bind(DIRECT, FULL)
+    guided = replace(REQUEST, guide=Guide("regex", "([", "guided_regex"))
+    error = UpstreamError("The engine failed the request: guided_decoding_guide Unclosed '['")
+    blamed = bound.blamed(error, guided)
+    assert (blamed.status, blamed.param, blamed.message) == (
+        400,
+        "guided_regex",
+        "Invalid 'guided_regex': Unclosed '['.",
+    )
+    assert bound.blamed(error, REQUEST) is error
+    assert bound.blamed(UpstreamError("out of memory"), guided) is not None
