@@ -137,6 +137,7 @@ def tiny(tiny_qwen_gguf: Path, tokenizer: TokenizerFolder) -> Iterator[Speaker]:
     require("openvino_genai")
     ends = ",".join(map(str, tokenizer.eos_token_ids))
     settings = {"model_path": str(tiny_qwen_gguf), "max_seq_len": "2048", "vocab_size": str(tokenizer.vocab_size)}
+    settings["guided_decoding_compile_ms"] = "1000"
     asking = Asking(read_settings({**settings, "eos_token_ids": ends}))
     yield Speaker(asking, tokenizer.load(), tokenizer.end_id)
     asking.engine.close()

@@ -17,6 +17,7 @@ def test_read(tiny_qwen_gguf: Path) -> None:
             "model_path": str(tiny_qwen_gguf),
             "exclude_input_in_output": "true",
             "cancellation_check_period_ms": "20",
+            "guided_decoding_compile_ms": "500",
             "enable_kv_cache_reuse": "True",
             "max_tokens_in_paged_kv_cache": "512",
             "batching_strategy": "of no concern",
@@ -26,12 +27,14 @@ def test_read(tiny_qwen_gguf: Path) -> None:
     assert (settings.eos_token_ids, settings.exclude_input_in_output) == ((748, 746), True)
     assert (settings.cancel_period, settings.reuse_kv_cache) == (0.02, True)
     assert (settings.kv_cache_tokens, settings.capacity) == (512, 512)
+    assert settings.guide_milliseconds == 500
 
 
 def test_defaults(tiny_qwen_gguf: Path) -> None:
     settings = read_settings({**FULL, "model_path": str(tiny_qwen_gguf)})
     assert (settings.exclude_input_in_output, settings.cancel_period, settings.reuse_kv_cache) == (False, 0.1, False)
     assert (settings.kv_cache_tokens, settings.capacity) == (None, 2048)
+    assert settings.guide_milliseconds == 2000
 
 
 WRONG = [

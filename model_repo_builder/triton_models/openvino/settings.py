@@ -3,7 +3,7 @@
 Parameters read here: ``model_path`` (a Qwen GGUF file or an OpenVINO IR folder), ``max_seq_len`` (prompt +
 generated tokens), ``vocab_size``, ``eos_token_ids`` (comma separated), and of the contract
 ``exclude_input_in_output``, ``cancellation_check_period_ms``, ``enable_kv_cache_reuse`` and
-``max_tokens_in_paged_kv_cache``. ``guided_decoding_compile_ms`` (1000) is the time of the processor that a guide
+``max_tokens_in_paged_kv_cache``. ``guided_decoding_compile_ms`` (2000) is the time of the processor that a guide
 may take to compile. The contract's other parameters steer a GPU and have no meaning here.
 
 It knows the parameters' names and forms. It must not know the pipeline or Triton.
@@ -34,7 +34,7 @@ class Settings:
     reuse_kv_cache: bool
     kv_cache_tokens: int | None
     """Tokens that the KV cache holds for all requests together; None lets it grow with the load."""
-    guide_milliseconds: int = 1000
+    guide_milliseconds: int = 2000
     """Time of the processor that a guide may take to compile."""
 
     @property
@@ -53,7 +53,7 @@ def read_settings(parameters: Mapping[str, str]) -> Settings:
         cancel_period=_count(parameters, "cancellation_check_period_ms", default=100) / 1000,
         reuse_kv_cache=_flag(parameters, "enable_kv_cache_reuse"),
         kv_cache_tokens=_count(parameters, "max_tokens_in_paged_kv_cache", default=0, least=0) or None,
-        guide_milliseconds=_count(parameters, "guided_decoding_compile_ms", default=1000),
+        guide_milliseconds=_count(parameters, "guided_decoding_compile_ms", default=2000),
     )
 
 
