@@ -113,7 +113,6 @@ class MessageEvents:
             yield self._delta({"type": "signature_delta", "signature": SIGNATURE})
         if self._kind is not None:
             yield {"type": "content_block_stop", "index": self._index}
-        self._kind = None
 
     def _finished(self, finish: Finish) -> Event:
         reason = self._stop_reason(finish)
