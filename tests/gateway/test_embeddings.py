@@ -19,6 +19,7 @@ from tokenizers.processors import TemplateProcessing
 
 from gateway.embedding_tokenizer import JsonTokenizer
 from tests.gateway.asking import RawClient
+from tests.sdk.processes import checked, openai_of
 from tests.support.embedding_engine.numbers import SIZE, text_vector, token_vectors
 from tests.support.embedding_triton import BATCH, write_embedding_repository
 from tests.support.gateway import Gateway, gateway_serving
@@ -305,3 +306,12 @@ def test_without_triton(tmp_path: Path) -> None:
         unknown = {"model": "e", "input": "a", "input_type": "query"}
         refused = httpx.post(f"{gateway.api}/embeddings", json=unknown, timeout=30)
         assert (refused.status_code, refused.json()["error"]["param"]) == (400, "input_type")
+
+
+@pytest.mark.parametrize("version", ["1.x", "current"])
+def test_the_openai_package_in_two_versions(served: Served, version: str) -> None:
+    done = checked("tests.sdk.embedding_checks", served.gateway.url, served.gateway.url, openai_of(version))
+    assert (done.pop("version") or "").startswith("1.") is (version == "1.x")
+    wrong = {name: reason for name, reason in done.items() if reason is not None}
+    assert not wrong, "\n".join(wrong.values())
+    assert done

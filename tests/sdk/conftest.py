@@ -1,23 +1,17 @@
-"""The gateways that SDKs talk to, and the processes in which they do."""
+"""The gateways that SDKs talk to."""
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.gateway.conftest import ROUTES
+from tests.sdk.processes import checked
 from tests.support.gateway import Gateway, gateway_serving, gateway_toml
 from tests.support.tokenizer import TokenizerFolder
 from tests.support.triton import Ports, ScriptedTriton
-
-ROOT = Path(__file__).parents[2]
-OPENAI_1 = Path(sys.prefix) / "openai-1"
 
 Run = Callable[[str, Path | None], dict[str, str | None]]
 
@@ -45,19 +39,7 @@ def run_checks(scripted: Gateway, dead: Gateway) -> Run:
 
     def run(module: str, first: Path | None = None) -> dict[str, str | None]:
         if (module, first) not in done:
-            path = os.pathsep.join(str(each) for each in (first, ROOT) if each)
-            ended = subprocess.run(
-                [sys.executable, "-m", module, scripted.url, dead.url],
-                env={**os.environ, "PYTHONPATH": path},
-                cwd=ROOT,
-                capture_output=True,
-                text=True,
-                timeout=110,
-                check=False,
-            )
-            assert ended.returncode == 0, ended.stderr
-            version, *lines = map(json.loads, ended.stdout.splitlines())
-            done[module, first] = {"version": version["version"], **{line["name"]: line["wrong"] for line in lines}}
+            done[module, first] = checked(module, scripted.url, dead.url, first)
         return done[module, first]
 
     return run

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
-from tests.sdk.conftest import OPENAI_1, Run
+from tests.sdk.conftest import Run
 from tests.sdk.openai_checks import CHECKS
+from tests.sdk.processes import openai_of
 
 MODULE = "tests.sdk.openai_checks"
 
 
 @pytest.fixture(params=["1.x", "current"])
 def first(request: pytest.FixtureRequest) -> Path | None:
-    """What stands first on the path: the folder with the old version, or nothing."""
-    if request.param == "current":
-        return None
-    if not (OPENAI_1 / "openai").is_dir():
-        reason = f"openai 1.x is not in {OPENAI_1}: make setup"
-        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
-    return OPENAI_1
+    return openai_of(request.param)
 
 
 def test_the_version(run_checks: Run, first: Path | None) -> None:
