@@ -15,7 +15,6 @@ from tests.support.tokenizer import TokenizerFolder, write_tokenizer
 from tests.support.triton import Ports, ScriptedTriton, Triton, build_repository, require, running, script_engine
 from tests.support.watch import Watch, watching
 
-
 SEEDLING = Path(__file__).parents[1] / "model_repo_builder" / "seedling"
 
 
