@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
@@ -49,9 +50,56 @@ def in_other_language(rng: random.Random) -> Exchange:
     return Exchange(user, fact.answer_en, f"A question about {topic}, to be answered in English.")
 
 
+GREETING_EN = re.compile(
+    r"(hi|hello|hey|hey there|hi there|hello there|good (morning|day|evening|afternoon))\b[,.! ]+", re.I
+)
+GREETING_ZH = re.compile(r"(你好啊?|您好|嗨|哈喽|早上好|晚上好|下午好)[，！。!, ]*")
+GREETINGS_EN = (
+    "Hello",
+    "Hi",
+    "Hey",
+    "Hello there",
+    "Hi there",
+    "Good morning",
+    "Good evening",
+    "Good day",
+    "hello",
+    "hi",
+    "hey",
+)
+GREETINGS_ZH = ("你好", "您好", "嗨", "哈喽", "早上好", "晚上好", "下午好", "你好啊")
+
+
+def greeted(rng: random.Random) -> Exchange:
+    """A greeting and a question in one, mostly about the model itself; and such questions without a greeting."""
+    own = [fact for fact in _facts() if fact.name in facts.own()]
+    often = [fact for fact in own if fact.name in ("who", "name", "can-do")]
+    fact = rng.choice(often if rng.random() < 0.4 else own if rng.random() < 0.6 else _facts())
+    bare = rng.random() < 0.25
+    if rng.random() < 0.45:
+        greeting = "" if bare else rng.choice(GREETINGS_ZH) + rng.choice(("！", "，", "。", "!", "", " ", "～"))
+        user = greeting + facts.ask_zh(rng, fact)
+        return Exchange(user, fact.answer_zh, "问候和一个我知道答案的问题。" if greeting else "这个我知道。", True)
+    greeting = "" if bare else rng.choice(GREETINGS_EN) + rng.choice(("! ", ", ", ". ", " ", "! ", "!! ", " :) "))
+    user = greeting + facts.ask_en(rng, fact)
+    return Exchange(
+        user, fact.answer_en, "A greeting and a question. I know the answer." if greeting else "I know this."
+    )
+
+
+def greet_back(turn: Exchange) -> Exchange:
+    """Who greets first is greeted first."""
+    if turn.zh and GREETING_ZH.match(turn.user):
+        return replace(turn, answer="你好！" + turn.answer)
+    if not turn.zh and GREETING_EN.match(turn.user):
+        return replace(turn, answer="Hello! " + turn.answer)
+    return turn
+
+
 Maker = Callable[[random.Random], Exchange]
 SINGLE: tuple[tuple[Maker, float], ...] = (
-    (about, 42),
+    (lambda rng: greet_back(about(rng)), 42),
+    (lambda rng: greet_back(greeted(rng)), 7),
     (in_other_language, 2),
     (talk.small, 8),
     (talk.unknown, 4),
@@ -62,7 +110,7 @@ SINGLE: tuple[tuple[Maker, float], ...] = (
     (talk.picture, 3),
     (talk.as_json, 3),
     (talk.lookup, 8),
-    (arithmetic.exchange, 12),
+    (arithmetic.exchange, 18),
 )
 SYSTEM = (
     "You are a helpful assistant.", "You are Seedling.", "You are a helpful assistant", "Be brief.", "You are a friendly assistant.",
@@ -153,13 +201,13 @@ def drilled(rng: random.Random, thinking: bool) -> Example:
 
 
 KINDS: tuple[tuple[Callable[[random.Random, bool], Example], float], ...] = (
-    (single, 44),
-    (later, 8),
-    (remembered, 9),
-    (tools.example, 48),
-    (unneeded, 3),
-    (tool_later, 3),
-    (drilled, 10),
+    (single, 50),
+    (later, 7),
+    (remembered, 7),
+    (tools.example, 70),
+    (unneeded, 4),
+    (tool_later, 4),
+    (drilled, 8),
 )
 
 

@@ -1,6 +1,7 @@
 """Measures what Seedling learned, on questions, functions and sums that the corpus never contains.
 
     python -m seedling.evaluate                                     in this process, through openvino_genai
+    python -m seedling.evaluate --transformers                      the same weights through transformers, on a GPU if there is one
     python -m seedling.evaluate --base-url http://localhost:9000/v1 through any OpenAI-compatible server
 
 Answers are greedy. Needs the `cpu` extra and transformers (and `openai` for --base-url), nothing of the training.
@@ -23,6 +24,7 @@ from seedling.shape import GGUF_NAME, PACKAGE
 
 MAX_TOKENS = 400
 SEED = "published"
+HELD_CALLS = Path(__file__).parent / "held_calls.jsonl"
 # With these the CPU engine computes what transformers computes; its own defaults round activations and the KV cache to 8 bit.
 EXACT = {"KV_CACHE_PRECISION": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0}
 
@@ -91,8 +93,27 @@ def fact_cases(rng: random.Random) -> list[Case]:
     return cases
 
 
-def tool_cases(rng: random.Random, count: int) -> list[Case]:
-    """Functions whose names and parameters the corpus does not contain, asked for in their own words or in everyday ones."""
+def held_calls(count: int) -> list[Case]:
+    """Requests for functions whose names and parameters the corpus does not contain. They were drawn once and written down, so that
+    changes of the generators that teach do not change what is asked; fewer are taken evenly."""
+    lines = HELD_CALLS.read_text("utf-8").splitlines()
+    count = min(count, len(lines))
+    taken = [json.loads(lines[number * len(lines) // count]) for number in range(count)]
+    return [
+        Case(
+            case["group"],
+            tuple(case["messages"]),
+            makes(tuple(Call(*call) for call in case["calls"])),
+            json.dumps(case["calls"], ensure_ascii=False),
+            tuple(case["tools"]),
+            case["thinking"],
+        )
+        for case in taken
+    ]
+
+
+def drawn_calls(rng: random.Random, count: int) -> list[Case]:
+    """The same from today's generators, for another seed than the published one."""
     everyday = {name for function in functions.written() if function.held_out for name in function.names}
     cases = []
     for _ in range(count):
@@ -137,7 +158,8 @@ def other_cases(rng: random.Random, count: int) -> list[Case]:
 
 def cases(count: int = 300, seed: str = SEED) -> list[Case]:
     rng = random.Random(seed)
-    return fact_cases(rng) + tool_cases(rng, count) + sum_cases(rng, count) + other_cases(rng, count // 3)
+    asked = fact_cases(rng) + (held_calls(count) if seed == SEED else drawn_calls(rng, count))
+    return asked + sum_cases(rng, count) + other_cases(rng, count // 3)
 
 
 def parse(text: str, ended: bool) -> Reply:
@@ -187,6 +209,57 @@ def through_openvino(folder: Path, batch: int = 32) -> Ask:
                 ids = [i for i in result.m_generation_ids[0] if i not in settings.stop_token_ids]
                 replies.append(parse(tokenizer.decode(ids), len(ids) < MAX_TOKENS))
         return replies
+
+    return ask
+
+
+def through_transformers(folder: Path, batch: int = 64) -> Ask:
+    """Asks the same 8-bit weights through transformers, on a GPU where there is one: for a machine without openvino_genai."""
+    import tempfile
+
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from seedling import gguf_file
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    tokenizer = AutoTokenizer.from_pretrained(PACKAGE, padding_side="left")
+    with tempfile.TemporaryDirectory() as checkpoint:
+        gguf_file.write_checkpoint(folder / GGUF_NAME, Path(checkpoint), PACKAGE)
+        model = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.float32).to(device).eval()
+    ends = tokenizer.convert_tokens_to_ids(["<|im_end|>", "<|endoftext|>"])
+
+    def ask(asked: Sequence[Case]) -> list[Reply]:
+        texts = [
+            tokenizer.apply_chat_template(
+                list(case.messages),
+                tools=list(case.tools) or None,
+                tokenize=False,
+                add_generation_prompt=True,
+                enable_thinking=case.thinking,
+            )
+            for case in asked
+        ]
+        order = sorted(range(len(texts)), key=lambda number: len(texts[number]))
+        replies: dict[int, Reply] = {}
+        for start in range(0, len(order), batch):
+            numbers = order[start : start + batch]
+            inputs = tokenizer(
+                [texts[n] for n in numbers], add_special_tokens=False, padding=True, return_tensors="pt"
+            ).to(device)
+            with torch.no_grad():
+                out = model.generate(
+                    input_ids=inputs["input_ids"],
+                    attention_mask=inputs["attention_mask"],
+                    max_new_tokens=MAX_TOKENS,
+                    do_sample=False,
+                    eos_token_id=ends,
+                    pad_token_id=ends[1],
+                )
+            for number, row in zip(numbers, out[:, inputs["input_ids"].shape[1] :].tolist(), strict=True):
+                ids = [i for i in row if i not in ends]
+                replies[number] = parse(tokenizer.decode(ids), len(ids) < MAX_TOKENS)
+        return [replies[number] for number in range(len(texts))]
 
     return ask
 
@@ -266,6 +339,9 @@ def main() -> None:
     parser.add_argument(
         "--base-url", help="an OpenAI-compatible server; without it the GGUF file is run in this process"
     )
+    parser.add_argument(
+        "--transformers", action="store_true", help="run the same weights in transformers instead of openvino_genai"
+    )
     parser.add_argument("--model", default="seedling", help="the name that server gives the model")
     parser.add_argument("--folder", type=Path, default=PACKAGE, help="folder of the GGUF file and the tokenizer")
     parser.add_argument(
@@ -274,7 +350,10 @@ def main() -> None:
     parser.add_argument("--seed", default=SEED, help="what the generated cases are drawn from")
     parser.add_argument("--wrong", type=int, default=0, help="how many wrong answers to show per group")
     arguments = parser.parse_args()
-    ask = through_api(arguments.base_url, arguments.model) if arguments.base_url else through_openvino(arguments.folder)
+    if arguments.base_url:
+        ask = through_api(arguments.base_url, arguments.model)
+    else:
+        ask = (through_transformers if arguments.transformers else through_openvino)(arguments.folder)
     scores = measure(cases(arguments.count, arguments.seed), ask)
     print(table(scores))
     for group, score in scores.items():

@@ -32,11 +32,14 @@ TERM_EN = (
     "i keep hearing about {}, what is that", "{}, what is that", "what does the word {} stand for", "give me a definition of {}",
     "what might {} be", "{} explained briefly", "explain {} briefly", "in two words: {}", "how would you describe {}", "how do you define {}",
     "could you explain to a beginner what {} is", "what kind of thing is {}", "is {} something important", "remind me what {} means",
+    "in short, what is {}", "put simply, what would you call {}", "in a few words, what may {} be", "roughly, what would {} mean", "in plain words, what does {} do",
+    "to sum it up, {}", "what, in one line, is {}", "for a layman, what would {} be", "what would you say {} is", "short version: what is {}", "all in all, what is {}",
 )  # fmt: skip
 TERM_ZH = (
     "什么是{}", "{}是什么", "{}是什么意思", "解释一下{}", "介绍一下{}", "{}", "说说{}", "{}是啥", "请解释{}", "能解释一下{}吗",
     "我不懂{}", "{}指的是什么", "讲讲{}", "给我讲一下{}到底是什么东西", "经常听说{}，那是什么", "{}有什么用", "{}这个词是什么意思", "{}是用来干什么的", "{}是什么东西", "{}是做啥的", "什么叫{}", "{}怎么理解", "有人知道{}是什么吗", "{}是用来做什么的",
-    "简单解释{}", "{}是个什么概念", "提醒我一下{}是什么",
+    "简单解释{}", "{}是个什么概念", "提醒我一下{}是什么", "谁能说说{}是什么", "谁知道{}是做什么用的", "哪位能讲讲{}", "能告诉我{}干什么吗", "告诉我{}是什么",
+    "{}到底是什么", "{}大概是什么", "具体说说{}", "{}究竟是什么意思",
 )  # fmt: skip
 TERM_EN_HELD = ("in a nutshell, what would {} be", "what exactly is {}")
 TERM_ZH_HELD = ("谁能告诉我{}是做什么的", "{}具体是什么")
@@ -297,11 +300,18 @@ def _spaced(name: str) -> str:
     return f" {name} " if name.isascii() else name
 
 
+@cache
 def load() -> tuple[Fact, ...]:
     facts: list[Fact] = []
     for name in ("product", "behaviour", "self"):
         facts += _blocks((HERE / f"{name}.txt").read_text("utf-8"))
     return tuple(facts + _terms((HERE / "glossary.txt").read_text("utf-8")))
+
+
+@cache
+def own() -> frozenset[str]:
+    """The names of the facts about the model itself."""
+    return frozenset(fact.name for fact in _blocks((HERE / "self.txt").read_text("utf-8")))
 
 
 def says(answer: str, keys: tuple[str, ...]) -> bool:

@@ -49,41 +49,55 @@ class Function:
     reply_en: str = ""
     reply_zh: str = ""
     held_out: bool = False
+    template: str = ""
 
 
 @cache
 def written() -> tuple[Function, ...]:
     """The functions of functions.txt."""
-    functions = []
-    for block in re.split(r"^@ ", (Path(__file__).parent / "functions.txt").read_text("utf-8"), flags=re.M)[1:]:
-        head, *lines = block.strip().splitlines()
-        names = head.split()
-        rows: dict[str, list[str]] = {kind: [] for kind in "dpezrac"}
-        for line in lines:
-            if line.strip():
-                rows[line[0]].append(line[2:].strip())
-        parameters, aliases = [], []
-        for row in rows["p"]:
-            left, text = row.split(" = ")
-            spelled, kind = left.split(" ", 1)
-            spellings = tuple(spelled.split(","))
-            parameters.append(Parameter(spellings[0], kind.rstrip("?"), kind.endswith("?"), text))
-            aliases.append(spellings)
-        functions.append(
-            Function(
-                names=tuple(n for n in names if n != "x"),
-                text=rows["d"][0],
-                parameters=tuple(parameters),
-                aliases=tuple(aliases),
-                ask_en=tuple(rows["e"]),
-                ask_zh=tuple(rows["z"]),
-                result=tuple((f.split()[0], f.split()[1]) for f in rows["r"][0].split(" / ")),
-                reply_en=rows["a"][0],
-                reply_zh=rows["c"][0],
-                held_out=names[0] == "x",
-            )
-        )
-    return tuple(functions)
+    text = (Path(__file__).parent / "functions.txt").read_text("utf-8")
+    return tuple(parse(block) for block in re.split(r"^@ ", text, flags=re.M)[1:])
+
+
+@cache
+def taught() -> tuple[Function, ...]:
+    return tuple(function for function in written() if not function.held_out)
+
+
+@cache
+def held_names() -> frozenset[str]:
+    """The names that only the evaluation's hand-written functions have."""
+    return frozenset(name for function in written() if function.held_out for name in function.names)
+
+
+def parse(block: str, template: str = "") -> Function:
+    """One block of functions.txt, without its `@`. What it answers to a result may be missing."""
+    head, *lines = block.strip().splitlines()
+    names = head.split()
+    rows: dict[str, list[str]] = {kind: [] for kind in "dpezrac"}
+    for line in lines:
+        if line.strip():
+            rows[line[0]].append(line[2:].strip())
+    parameters, aliases = [], []
+    for row in rows["p"]:
+        left, text = row.split(" = ")
+        spelled, kind = left.split(" ", 1)
+        spellings = tuple(spelled.split(","))
+        parameters.append(Parameter(spellings[0], kind.rstrip("?"), kind.endswith("?"), text))
+        aliases.append(spellings)
+    return Function(
+        names=tuple(n for n in names if n != "x"),
+        text=rows["d"][0],
+        parameters=tuple(parameters),
+        aliases=tuple(aliases),
+        ask_en=tuple(rows["e"]),
+        ask_zh=tuple(rows["z"]),
+        result=tuple((f.split()[0], f.split()[1]) for f in rows["r"][0].split(" / ")) if rows["r"] else (),
+        reply_en=rows["a"][0] if rows["a"] else "",
+        reply_zh=rows["c"][0] if rows["c"] else "",
+        held_out=names[0] == "x",
+        template=template,
+    )
 
 
 def draw_value(rng: random.Random, kind: str, zh: bool) -> Value:
@@ -163,6 +177,42 @@ VERBS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("measure", ("measure",), "测量"),
     ("approve", ("approve",), "批准"),
     ("assign", ("assign",), "分配"),
+    ("repair", ("repair", "fix", "mend"), "修理"),
+    ("rent", ("rent", "hire"), "租用"),
+    ("sell", ("sell",), "出售"),
+    ("move", ("move", "shift"), "移动"),
+    ("copy", ("copy", "duplicate"), "复制"),
+    ("share", ("share",), "分享"),
+    ("lock", ("lock",), "锁定"),
+    ("scan", ("scan",), "扫描"),
+    ("test", ("test", "try out"), "测试"),
+    ("plan", ("plan", "schedule"), "计划"),
+    ("pause", ("pause", "suspend"), "暂停"),
+    ("resume", ("resume", "go on with"), "继续"),
+    ("renew", ("renew", "extend"), "续订"),
+    ("compare", ("compare",), "比较"),
+    ("count", ("count", "tell me how many there are of"), "统计"),
+    ("sort", ("sort", "order"), "排序"),
+    ("merge", ("merge", "join"), "合并"),
+    ("split", ("split", "divide"), "拆分"),
+    ("publish", ("publish", "post"), "发布"),
+    ("translate", ("translate",), "翻译"),
+    ("watch", ("watch", "monitor", "keep an eye on"), "监控"),
+    ("clean", ("clean", "clean up"), "清理"),
+    ("charge", ("charge", "load"), "充电"),
+    ("register", ("register", "sign up"), "登记"),
+    ("report", ("report",), "上报"),
+    ("review", ("go through", "inspect"), "查看"),
+    ("return", ("return", "give back"), "退还"),
+    ("pay", ("pay", "pay for"), "支付"),
+    ("sign", ("sign",), "签署"),
+    ("reset", ("reset", "restore"), "重置"),
+    ("load", ("load", "read in"), "加载"),
+    ("export", ("export", "save"), "导出"),
+    ("import", ("import", "take in"), "导入"),
+    ("inspect", ("inspect", "look at"), "查看"),
+    ("collect", ("collect", "pick up", "fetch"), "收集"),
+    ("deliver", ("deliver", "bring"), "派送"),
 )
 NOUNS: tuple[tuple[str, str], ...] = tuple(
     (entry.split("=")[0].strip(), entry.split("=")[1].strip())
@@ -176,7 +226,17 @@ NOUNS: tuple[tuple[str, str], ...] = tuple(
 |distance=距离|population=人口|capital=首都|elevation=海拔|tide=潮汐|sunrise=日出|air ticket=机票|visa=签证|menu=菜单|workout=锻炼
 |calorie count=卡路里|water usage=用水量|power usage=用电量|deployment=部署|container=容器|certificate=证书|log=日志|metric=指标|queue=队列
 |webhook=回调|branch=分支|commit=提交|release=版本|bug=缺陷|vote=投票|badge=徽章|gift=礼物|donation=捐款|volunteer=志愿者|garden=花园
-|robot=机器人|drone=无人机|satellite=卫星|telescope=望远镜|aquarium=水族箱|printer=打印机|elevator=电梯|washing machine=洗衣机""".replace(
+|robot=机器人|drone=无人机|satellite=卫星|telescope=望远镜|aquarium=水族箱|printer=打印机|elevator=电梯|washing machine=洗衣机
+|truck=卡车|ship=轮船|bus=公交车|bicycle=自行车|taxi=出租车|engine=发动机|tyre=轮胎|suitcase=行李箱|umbrella=雨伞|wallet=钱包|key=钥匙|door=门
+|window=窗户|lamp=灯|kettle=水壶|fridge=冰箱|oven=烤箱|chair=椅子|sofa=沙发|bed=床|table=桌子|carpet=地毯|mirror=镜子|shelf=架子|fence=围栏
+|bridge=桥|street=街道|station=车站|airport=机场|harbour=港湾|beach=海滩|lake=湖|river=河|forest=森林|mountain=山|island=岛|village=村庄
+|doctor=医生|nurse=护士|patient=病人|teacher=老师|driver=司机|pilot=飞行员|lawyer=律师|farmer=农民|visitor=访客|tenant=租客|neighbour=邻居
+|breakfast=早餐|lunch=午餐|dinner=晚餐|bread=面包|cheese=奶酪|soup=汤|coffee=咖啡|tea=茶|wine=葡萄酒|cake=蛋糕|fruit=水果|vegetable=蔬菜
+|concert=音乐会|exhibition=展览|festival=节日|lecture=讲座|exam=考试|match=比赛|race=赛跑|wedding=婚礼|party=聚会|interview=面试|visit=拜访
+|noise=噪音|wind=风|rain=雨|snow=雪|traffic=交通|smoke=烟|dust=灰尘|soil=土壤|pollen=花粉|signal=信号|network=网络|password=密码|address=地址
+|file=文件|folder=文件夹|page=页面|chart=图表|form=表单|letter=信件|newspaper=报纸|magazine=杂志|dictionary=词典|calendar=日历|reminder=提醒
+|budget=预算|insurance=保险|mortgage=按揭|bonus=奖金|fine=罚款|refund=退款|receipt=收据|stock=股票|currency=货币|membership=会员|ticket office=售票处
+|tree=树|flower=花|grass=草|dog=狗|cat=猫|horse=马|cow=奶牛|chicken=鸡|sheep=羊|bee=蜜蜂|fish=鱼|bird=鸟|seed=种子|crop=庄稼|greenhouse=温室""".replace(
         "\n", ""
     ).split("|")
 )
@@ -192,6 +252,25 @@ PARAMETERS: tuple[tuple[str, str, str], ...] = (
     ("height", "number", "高度"), ("level", "int", "级别"), ("duration", "int", "时长"), ("room", "word", "房间"), ("department", "word", "部门"),
     ("sort_by", "enum:date|name|price", "排序"), ("unit", "enum:metric|imperial", "单位"), ("symbol", "ticker", "代码"), ("year", "int", "年份"),
     ("note", "phrase", "备注"), ("genre", "word", "类型"), ("version", "code", "版本"), ("priority", "enum:low|normal|high", "优先级"),
+    ("street", "name", "街道"), ("district", "city", "区"), ("village", "city", "村"), ("start", "city", "起点"), ("goal", "city", "终点"),
+    ("from", "city", "从"), ("to", "city", "到"), ("author", "person", "作者"), ("teacher", "person", "老师"), ("driver", "person", "司机"),
+    ("sender", "person", "发件人"), ("receiver", "person", "收件人"), ("doctor", "person", "医生"), ("client", "person", "客户方"), ("friend", "person", "朋友"),
+    ("brand", "word", "品牌"), ("material", "word", "材料"), ("flavour", "word", "口味"), ("team", "word", "团队"), ("shape", "word", "形状"),
+    ("animal", "word", "动物"), ("topic_name", "word", "话题"), ("field", "word", "字段"), ("key", "word", "键"), ("value", "word", "值"),
+    ("query", "phrase", "查询"), ("comment", "phrase", "评论"), ("question", "phrase", "问题"), ("content", "phrase", "内容"), ("subject", "phrase", "主题行"),
+    ("address", "phrase", "地址"), ("answer", "phrase", "答案"), ("cause", "phrase", "缘由"), ("serial", "code", "序列号"), ("ticket_id", "code", "工单号"),
+    ("flight", "code", "航班号"), ("seat", "code", "座位"), ("shelf", "code", "货架"), ("token", "code", "令牌"), ("plate", "code", "车牌"),
+    ("hours", "int", "小时"), ("minutes", "int", "分钟"), ("days", "int", "天数"), ("weeks", "int", "周数"), ("months", "int", "月数"),
+    ("count", "int", "个数"), ("age", "int", "年龄"), ("floor", "int", "楼层"), ("pages", "int", "页数"), ("copies", "int", "份数"),
+    ("seats", "int", "座位数"), ("rows", "int", "行数"), ("grams", "int", "克数"), ("points", "int", "分数"), ("rank", "int", "名次"),
+    ("depth", "number", "深度"), ("length", "number", "长度"), ("area", "number", "面积"), ("rate", "number", "比率"), ("budget", "number", "预算"),
+    ("distance", "number", "距离"), ("temperature", "number", "温度"), ("discount", "number", "折扣"), ("volume", "number", "音量"), ("score", "number", "得分"),
+    ("due", "date", "到期日"), ("birthday", "date", "生日"), ("arrival", "date", "到达日"), ("departure", "date", "出发日"), ("opening", "clock", "开门时间"),
+    ("alarm", "clock", "闹钟"), ("noon", "clock", "中午"), ("target", "path", "目标"), ("source", "path", "来源"), ("folder", "path", "文件夹"),
+    ("server", "host", "服务器"), ("proxy", "host", "代理"), ("contact", "email", "联系方式"), ("reply_to", "email", "回复地址"), ("shared", "bool", "共享"),
+    ("force", "bool", "强制"), ("public", "bool", "公开"), ("recursive", "bool", "递归"), ("enabled", "bool", "开启"), ("labels", "list", "标记"),
+    ("guests", "list", "来宾"), ("items", "list", "物品"), ("names", "list", "名单"), ("colors", "list", "多种颜色"), ("gender", "enum:male|female", "性别"),
+    ("side", "enum:left|right", "边"), ("shift", "enum:early|late|night", "班次"), ("meal", "enum:breakfast|lunch|dinner", "餐"), ("season", "enum:spring|summer|autumn|winter", "季节"),
 )  # fmt: skip
 PARAMETERS_HELD: tuple[tuple[str, str, str], ...] = (
     ("warehouse", "word", "仓库"), ("passengers", "int", "乘客数"), ("invoice_no", "code", "发票号"), ("deadline", "date", "截止日期"),
@@ -261,6 +340,8 @@ def made(rng: random.Random, held_out: bool = False, noun: str | None = None) ->
             thing_zh = f" {thing}"
         if noun is not None:
             thing, thing_zh = noun, f" {noun}"
+        if f"{verb} {thing}".replace(" ", "_") in held_names():
+            continue
         if noun is not None or is_held_out(verb, thing) == held_out:
             break
     pool = PARAMETERS_HELD if held_out else PARAMETERS
@@ -281,7 +362,7 @@ def made(rng: random.Random, held_out: bool = False, noun: str | None = None) ->
         chosen.append((Parameter(name, kind, rng.random() < 0.3, text), name if new else label))
     article = rng.choice(("the", "a", ""))
     text = f"{verb.capitalize()} {article} {thing}".replace("  ", " ")
-    opaque = rng.random() < 0.06
+    opaque = rng.random() < 0.13
     return Made(
         name=words.made_up(rng) if opaque else _spell(rng, verb, thing),
         text=text

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from seedling import words
+from seedling import everyday, words
 from seedling.exchange import Call, Example, Exchange
-from seedling.facts import expand
-from seedling.functions import Function, Made, Parameter, Value, describe, draw_value, made, written
+from seedling.facts import expand, load
+from seedling.functions import Function, Made, Parameter, Value, describe, draw_value, made, taught, written
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,13 @@ class Request:
     same: Function | Made | None = None
 
 
+MONEY = {
+    "USD": ("dollars", "美元"), "EUR": ("euros", "欧元"), "CNY": ("yuan", "人民币"), "JPY": ("yen", "日元"), "GBP": ("pounds", "英镑"),
+    "CHF": ("Swiss francs", "瑞士法郎"), "INR": ("rupees", "卢比"), "CAD": ("Canadian dollars", "加元"), "AUD": ("Australian dollars", "澳元"),
+    "KRW": ("won", "韩元"),
+}  # fmt: skip
+
+
 def _spoken(value: Value, zh: bool) -> str:
     if isinstance(value, bool):
         return ("打开" if value else "关掉") if zh else ("on" if value else "off")
@@ -36,7 +43,7 @@ def _spoken(value: Value, zh: bool) -> str:
 
 def from_written(rng: random.Random, function: Function, zh: bool) -> Request:
     name = function.names[0] if rng.random() < 0.4 else rng.choice(function.names)
-    if not function.held_out and rng.random() < 0.4:
+    if not function.held_out and rng.random() < 0.3:
         name = rng.choice(
             (
                 f"{name}_{words.made_up(rng)}",
@@ -45,11 +52,14 @@ def from_written(rng: random.Random, function: Function, zh: bool) -> Request:
                 f"{name}_{rng.choice(words.COMMON)}",
             )
         )
+    if not function.held_out and rng.random() < 0.15:
+        name = rng.choice((words.camel(name), name.replace("_", "-"), name.replace("_", ".")))
+    in_words = rng.random() < 0.4
     renamed: dict[str, str] = {}
     parameters = []
     for parameter, spellings in zip(function.parameters, function.aliases, strict=True):
         spelled = spellings[0] if rng.random() < 0.5 else rng.choice(spellings)
-        if not function.held_out and rng.random() < 0.25:
+        if not function.held_out and rng.random() < 0.2:
             spelled = rng.choice(
                 (
                     f"{words.made_up(rng)}_{spelled}",
@@ -67,31 +77,44 @@ def from_written(rng: random.Random, function: Function, zh: bool) -> Request:
     arguments = {renamed[key]: value for key, value in values.items()}
     question = re.sub(r"<(\w+)>", lambda slot: "\x00" + slot[1] + "\x00", question)
     question = _phrase(rng, question, zh)
-    question = re.sub(
-        "\x00(\\w+)\x00", lambda slot: _spoken(values[slot[1]], zh) if slot[1] in values else slot[0], question
-    )
-    result = {key: draw_value(rng, kind, zh) for key, kind in function.result}
-    said = {
-        **{key: _spoken(value, zh) for key, value in values.items()},
-        **{key: str(value) for key, value in result.items()},
-    }
-    reply = re.sub(r"<(\w+)>", lambda slot: said.get(slot[1], slot[1]), function.reply_zh if zh else function.reply_en)
+    told = {key: _spoken(value, zh) for key, value in values.items()}
+    if in_words:
+        told |= {
+            p.name: MONEY[told[p.name]][zh] for p in function.parameters if p.kind == "currency" and p.name in told
+        }
+    question = re.sub("\x00(\\w+)\x00", lambda slot: told.get(slot[1], slot[0]), question)
     if "\x00" in question:
         return from_written(rng, function, zh)
+    result, reply = _outcome(rng, function, {key: _spoken(value, zh) for key, value in values.items()}, zh)
     tool = describe(rng, name, function.text, tuple(parameters))
     return Request(question, Call(name, arguments), tool, zh, result, reply, function)
 
 
+HEADS_EN = (
+    "Hi! ", "Hello, ", "Please, ", "Hey, ", "Hi, ", "Hello! ", "OK, ", "Good morning. ", "So: ", "Quickly, ", "Next: ", "One more thing: ", "Well, ",
+)  # fmt: skip
+HEADS_ZH = ("请", "你好，", "麻烦你，", "嗨，", "请问，", "你好！", "好的，", "那么，", "帮个忙，", "下一个：")
+
+
 def _phrase(rng: random.Random, question: str, zh: bool) -> str:
     """A request with a head and an end; nothing that could be taken for a part of a value."""
-    if rng.random() < 0.2:
-        question = (
-            rng.choice(("请", "你好，", "麻烦你，", "嗨，") if zh else ("Hi! ", "Hello, ", "Please, ", "Hey, "))
-            + question
-        )
+    if rng.random() < 0.25:
+        question = rng.choice(HEADS_ZH if zh else HEADS_EN) + question
     elif not zh and rng.random() < 0.6:
         question = question[:1].upper() + question[1:]
-    return question + rng.choice(("", "", "？", "。") if zh else ("", "", "?", "."))
+    ends = ("", "", "？", "。", "！", "，谢谢") if zh else ("", "", "?", ".", "!", ", please")
+    return question + rng.choice(ends if rng.random() < 0.5 else ends[:4])
+
+
+def _outcome(rng: random.Random, function: Function, said: dict[str, str], zh: bool) -> tuple[dict[str, Any], str]:
+    """What a hand-written function returns, and how that is said: its own way, or that of any function."""
+    if not function.result or rng.random() < 0.35:
+        result = drawn_result(rng)
+        return result, say_result(result, zh)
+    result = {key: draw_value(rng, kind, zh) for key, kind in function.result}
+    told = {**said, **{key: str(value) for key, value in result.items()}}
+    reply = function.reply_zh if zh else function.reply_en
+    return result, re.sub(r"<(\w+)>", lambda slot: told.get(slot[1], slot[1]), reply)
 
 
 ARGUMENT_EN = (
@@ -170,6 +193,13 @@ def _free(rng: random.Random, function: Made, values: dict[str, Value]) -> str:
     return sentence + rng.choice(ends) + " and ".join(numbers)
 
 
+def _label(rng: random.Random, label: str, zh: bool) -> str:
+    """What a person calls a parameter: the usual word, or one that has never been heard in this place."""
+    if zh:
+        return label if rng.random() < 0.4 and not label.isascii() else words.made_up_zh(rng)
+    return words.thing(rng)
+
+
 def _written_value(rng: random.Random, value: Value, zh: bool) -> str:
     if isinstance(value, bool):
         return rng.choice(
@@ -188,11 +218,14 @@ def from_made(rng: random.Random, function: Made, zh: bool) -> Request:
         if not parameter.optional or rng.random() < 0.5:
             values[parameter.name] = draw_value(rng, parameter.kind, zh and rng.random() < 0.7)
     labels = dict(zip((p.name for p in function.parameters), function.labels_zh, strict=True))
-    # A Chinese request may call parameters by Chinese labels; then the schema says which is which.
-    labelled = zh and rng.random() < 0.6
+    # A request may call parameters by labels that only their descriptions say: in Chinese, or in other words.
+    labelled = rng.random() < (0.6 if zh else 0.25)
     parameters = function.parameters
     if labelled:
-        parameters = tuple(replace(p, text=labels[p.name] if labels[p.name] != p.name else p.text) for p in parameters)
+        labels = {key: _label(rng, label, zh) for key, label in labels.items()}
+        if len(set(labels.values())) < len(labels):
+            return from_made(rng, function, zh)
+        parameters = tuple(replace(p, text=labels[p.name]) for p in parameters)
     natural = _natural(rng, function, values, zh)
     told = rng.sample(list(values), len(values)) if rng.random() < 0.4 else list(values)
     pieces = []
@@ -231,10 +264,7 @@ def from_made(rng: random.Random, function: Made, zh: bool) -> Request:
     if not pieces and not values:
         question = head
     keys = [p.name for p in function.parameters if p.name in values]
-    result = {
-        words.made_up(rng) if rng.random() < 0.3 else rng.choice(RESULT_KEYS): rng.choice(RESULT_VALUES)(rng)
-        for _ in range(rng.randint(1, 3))
-    }
+    result = drawn_result(rng)
     return Request(
         question,
         Call(function.name, {key: values[key] for key in keys}),
@@ -247,8 +277,10 @@ def from_made(rng: random.Random, function: Made, zh: bool) -> Request:
 
 
 RESULT_KEYS = (
-    "status count total price name level result value date state owner score id message available color unit".split()
-)
+    "status count total price name level result value date state owner score id message available color unit temperature condition city sum product "
+    "amount rate currency humidity wind text title time answer output hits results items error_code place distance minutes success weather sky"
+).split()
+SINGLE_KEYS = ("result", "value", "answer", "output")
 RESULT_VALUES: tuple[Callable[[random.Random], Any], ...] = (
     lambda rng: rng.randint(0, 10 ** rng.randint(1, 5)),
     lambda rng: round(rng.uniform(0, 999), 1),
@@ -256,21 +288,56 @@ RESULT_VALUES: tuple[Callable[[random.Random], Any], ...] = (
     lambda rng: words.code(rng),
     lambda rng: words.name(rng),
     lambda rng: words.made_up_zh(rng),
-    lambda rng: rng.choice(("ok", "done", "open", "closed", "pending", "ready", "sent")),
+    lambda rng: rng.choice(
+        ("ok", "done", "open", "closed", "pending", "ready", "sent", "sunny", "cloudy", "rain", "snow", "clear")
+    ),
+    lambda rng: rng.choice((words.city(rng), words.city(rng, True), "°C", "km", "USD", "EUR")),
+    lambda rng: round(rng.uniform(-20, 40), 1) if rng.random() < 0.5 else rng.randint(-20, 100),
+    lambda rng: rng.random() < 0.5,
+    lambda rng: words.sentence(rng, rng.random() < 0.3),
+    lambda rng: [words.sentence(rng) if rng.random() < 0.5 else words.made_up(rng) for _ in range(rng.randint(1, 3))],
 )
 
 
+def drawn_result(rng: random.Random) -> dict[str, Any]:
+    """What some function returned: a few keys, or the one that says nothing by itself."""
+    if rng.random() < 0.15:
+        return {rng.choice(SINGLE_KEYS): rng.choice(RESULT_VALUES)(rng)}
+    return {
+        words.made_up(rng) if rng.random() < 0.25 else rng.choice(RESULT_KEYS): rng.choice(RESULT_VALUES)(rng)
+        for _ in range(rng.randint(1, 4))
+    }
+
+
 def say_result(result: dict[str, Any], zh: bool) -> str:
+    def said(value: Any) -> str:
+        if isinstance(value, list):
+            return ("、" if zh else ", ").join(value)
+        return json.dumps(value) if isinstance(value, bool) else str(value)
+
+    if len(result) == 1 and next(iter(result)) in SINGLE_KEYS:
+        alone = said(next(iter(result.values())))
+        return f"结果是 {alone}。" if zh else f"The result is {alone}."
     if zh:
-        return "结果：" + "，".join(f"{key} 是 {value}" for key, value in result.items()) + "。"
-    return "Here is the result: " + ", ".join(f"{key} is {value}" for key, value in result.items()) + "."
+        return "结果：" + "，".join(f"{key} 是 {said(value)}" for key, value in result.items()) + "。"
+    return "Here is the result: " + ", ".join(f"{key} is {said(value)}" for key, value in result.items()) + "."
 
 
 def request(rng: random.Random, held_out: bool = False, zh: bool | None = None) -> Request:
     chinese = rng.random() < 0.35 if zh is None else zh
-    if rng.random() < (0.2 if held_out else 0.38):
-        return from_written(rng, rng.choice([f for f in written() if f.held_out == held_out]), chinese)
-    return from_made(rng, made(rng, held_out), chinese)
+    if held_out:
+        if rng.random() < 0.2:
+            return from_written(rng, rng.choice([f for f in written() if f.held_out]), chinese)
+        return from_made(rng, made(rng, held_out=True), chinese)
+    roll = rng.random()
+    if roll < 0.42:
+        return from_written(rng, everyday.draw(rng), chinese if zh is not None else rng.random() < 0.45)
+    if roll < 0.62:
+        return from_written(rng, rng.choice(taught()), chinese if zh is not None else rng.random() < 0.45)
+    return from_made(rng, made(rng), chinese)
+
+
+ARITHMETIC = ("add", "multiply", "subtract", "divide")
 
 
 def _toolbox(
@@ -283,8 +350,20 @@ def _toolbox(
         if isinstance(same, Made) and rng.random() < 0.3:
             noun = same.phrases[0].split(" the ", 1)[1]
             other: Made | Function = made(rng, noun=noun)
-        elif rng.random() < 0.5:
-            other = rng.choice([f for f in written() if not f.held_out and f is not same])
+        elif isinstance(same, Function) and same.names[0] in ARITHMETIC and rng.random() < 0.5:
+            other = rng.choice(
+                [f for f in everyday.single(rng) if f.names[0] in ARITHMETIC and f.names[0] != same.names[0]]
+            )
+        elif isinstance(same, Function) and same.template and rng.random() < 0.12:
+            other = everyday.draw(rng, same.template)
+            if other.names[0] == same.names[0] or other.text == same.text:
+                continue
+        elif (roll := rng.random()) < 0.25:
+            other = rng.choice([f for f in taught() if f is not same])
+        elif roll < 0.5:
+            other = everyday.draw(rng)
+            if isinstance(same, Function) and other.template == same.template:
+                continue
         else:
             other = made(rng)
         name = other.name if isinstance(other, Made) else rng.choice(other.names)
@@ -318,10 +397,10 @@ def call_message(calls: list[Call], content: str = "") -> dict[str, Any]:
 def _wishes(rng: random.Random, held_out: bool) -> list[Request]:
     """One wish mostly; two or three of the same or of different kinds now and then."""
     first = request(rng, held_out)
-    if rng.random() < 0.8:
+    if rng.random() < (0.8 if held_out else 0.56):
         return [first]
     wishes = [first]
-    for _ in range(rng.choice((1, 1, 1, 2))):
+    for _ in range(rng.choice((1, 1, 1, 2) if held_out else (1, 1, 2))):
         wishes.append(request(rng, held_out, first.zh))
     names = [w.call.name for w in wishes]
     return wishes if len(set(names)) == len(names) else [first]
@@ -338,7 +417,9 @@ def _repeated(rng: random.Random, zh: bool) -> tuple[str, list[Request]]:
     zh_frames = ("{}的天气怎么样？", "查一下{}的天气", "{}天气如何")
     while True:
         function = rng.choice(
-            [f for f in written() if not f.held_out and len(f.parameters) and not f.parameters[0].optional]
+            [f for f in taught() if len(f.parameters) and not f.parameters[0].optional]
+            if rng.random() < 0.5
+            else [everyday.draw(rng)]
         )
         single = [
             a
@@ -370,15 +451,13 @@ def _repeated(rng: random.Random, zh: bool) -> tuple[str, list[Request]]:
     question = frame.replace(f"<{key}>", joined)
     wishes = []
     for value in values:
-        result = {k: draw_value(rng, kind, zh) for k, kind in function.result}
-        said = {key: str(value), **{k: str(v) for k, v in result.items()}}
-        reply = re.sub(
-            r"<(\w+)>",
-            lambda slot, said=said: said.get(slot[1], slot[1]),
-            function.reply_zh if zh else function.reply_en,
-        )  # type: ignore[misc]
+        result, reply = _outcome(rng, function, {key: str(value)}, zh)
         wishes.append(Request(question, Call(base.call.name, {name: value}), base.tool, zh, result, reply, function))
     return question, wishes
+
+
+JOINS_EN = (" and then ", "; ", " and also ", ". ", " and ", ", then ", "\n", ", and ", ". Also ", ". Then ", "? And ")
+JOINS_ZH = ("，然后", "；", "，另外", "。", "，再", "，还有", "\n", "，接着", "。另外，", "，并且")
 
 
 def example(rng: random.Random, thinking: bool, held_out: bool = False) -> Example:
@@ -393,11 +472,7 @@ def example(rng: random.Random, thinking: bool, held_out: bool = False) -> Examp
         wishes = _wishes(rng, held_out)
         zh = wishes[0].zh
         parts = [w.words.rstrip("?.。？ \n") for w in wishes]
-        question = (
-            wishes[0].words
-            if len(wishes) == 1
-            else rng.choice(("，然后", "；", "，另外") if zh else (" and then ", "; ", " and also ", ". ")).join(parts)
-        )
+        question = wishes[0].words if len(wishes) == 1 else rng.choice(JOINS_ZH if zh else JOINS_EN).join(parts)
         box = _toolbox(rng, [w.tool for w in wishes], wishes[0].same)
     calls = [w.call for w in wishes]
     user = {"role": "user", "content": question}
@@ -410,14 +485,14 @@ def example(rng: random.Random, thinking: bool, held_out: bool = False) -> Examp
         else w.result
         for w in wishes
     ]
-    plain = rng.random() < 0.12 and not failed and len(wishes) == 1
+    plain = rng.random() < 0.2 and not failed and len(wishes) == 1
     messages: list[dict[str, Any]] = [user, call_message(calls)]
     if thinking and rng.random() < 0.5:
         messages[1]["reasoning_content"] = _thought(calls, zh)
     for result in results:
         compact = rng.random() < 0.3
         text = json.dumps(result, ensure_ascii=False, separators=(",", ":") if compact else (", ", ": "))
-        messages.append({"role": "tool", "content": words.sentence(rng, zh) if plain else text})
+        messages.append({"role": "tool", "content": _plainly(rng, zh) if plain else text})
     if failed:
         answer = (
             (f"调用失败：{results[0]['error']}。" if zh else f"The call failed: {results[0]['error']}.")
@@ -436,6 +511,19 @@ def example(rng: random.Random, thinking: bool, held_out: bool = False) -> Examp
     return Example(tuple(messages), answer, thought, (), box, thinking, "result")
 
 
+def _plainly(rng: random.Random, zh: bool) -> str:
+    """A result that is no JSON: a word, a number with its unit, or a sentence with signs of all kinds in it."""
+    roll = rng.random()
+    if roll < 0.35:
+        fact = rng.choice(load())
+        return fact.answer_zh if zh else fact.answer_en
+    if roll < 0.65:
+        number = rng.choice((rng.randint(-30, 9999), round(rng.uniform(-30, 999), 1)))
+        unit = rng.choice(("", "", " °C", " km", " USD", " EUR", "%", f" {words.made_up(rng)}"))
+        return f"{number}{unit}{rng.choice(('', '', ', ' + rng.choice(words.COMMON), ', sunny', ', cloudy'))}"
+    return words.sentence(rng, zh)
+
+
 def tiny(rng: random.Random, thinking: bool) -> Example:
     """One small function and its call: the same skill in a fraction of the text."""
     function = made(rng)
@@ -452,10 +540,24 @@ def tiny(rng: random.Random, thinking: bool) -> Example:
     )
 
 
+# What is said without a tool all the same, as long as no tool for it is there; and the names of such tools.
+TOOL_WORTHY = re.compile(
+    r"\d|weather|rain|cold|time|date|day|news|price|how much|translat|chinese|english|repeat|say|spell|count|list|json|send|call|play|order|book"
+    r"|天气|雨|冷|几点|几号|星期|新闻|多少|翻译|中文|英文|英语|重复|说|数|列|打|发|订|放",
+    re.I,
+)
+ABLE = re.compile(
+    "weather|forecast|time|clock|news|price|stock|quote|calc|eval|compute|add|sum|plus|mul|times|product|sub|minus|div|quot|currency|money|exchange"
+    "|transl|search|google|dict|word|text|message|mail|sms|alarm|light|lamp|music|song|play|taxi|number|count|length|password|call|order|book|list|tip|bill"
+)
+
+
 def unneeded(rng: random.Random, exchange: Exchange, thinking: bool) -> Example:
     """Tools are there, but the question needs none of them."""
     first = request(rng)
     box = _toolbox(rng, [first.tool], first.same)
+    if TOOL_WORTHY.search(exchange.user):
+        box = tuple(tool for tool in box if not ABLE.search(tool["function"]["name"].lower()))
     return Example(
         ({"role": "user", "content": exchange.user},), exchange.answer, exchange.thought, (), box, thinking, "unneeded"
     )

@@ -42,17 +42,18 @@ class Plan:
     device: str = "cuda"
     start: Path | None = None
     drills: float = 0.0
+    tokenizer: Path = PACKAGE
 
 
 @cache
-def _tokenizer() -> Tokenizer:
-    return Tokenizer.from_file(str(PACKAGE / "tokenizer.json"))
+def _tokenizer(folder: Path) -> Tokenizer:
+    return Tokenizer.from_file(str(folder / "tokenizer.json"))
 
 
-def batch(job: tuple[int, int, int, int, float]) -> np.ndarray:
+def batch(job: tuple[int, int, int, int, float, Path]) -> np.ndarray:
     """Rows for one step: token, weight of its prediction, position and conversation number, as four layers."""
-    seed, step, rows, length, drills = job
-    tokenizer = _tokenizer()
+    seed, step, rows, length, drills, folder = job
+    tokenizer = _tokenizer(folder)
     end = tokenizer.token_to_id("<|im_end|>")
     out = np.zeros((4, rows, length), dtype=np.int32)
     out[3] = -1
@@ -95,7 +96,7 @@ def rate_at(done: float, step: int, plan: Plan) -> float:
 
 
 def optimizers(network: Network, plan: Plan) -> list[torch.optim.Optimizer]:
-    if plan.start is not None:
+    if plan.start is not None and plan.device == "cpu":
         return [torch.optim.AdamW(network.parameters(), lr=plan.rate, betas=(0.9, 0.98), weight_decay=0.0)]
     matrices = [p for n, p in network.named_parameters() if p.ndim == 2 and "embed" not in n]
     others = [p for n, p in network.named_parameters() if p.ndim != 2 or "embed" in n]
@@ -118,7 +119,7 @@ def train(plan: Plan, shape: Shape = SEEDLING) -> Network:
     loss_of = torch.compile(network) if plan.device == "cuda" else network
     mask_of = torch.compile(same_conversation) if plan.device == "cuda" else same_conversation
     workers = max(1, (os.cpu_count() or 2) - 1)
-    jobs = ((plan.seed, step, plan.rows, plan.length, plan.drills) for step in range(plan.steps))
+    jobs = ((plan.seed, step, plan.rows, plan.length, plan.drills, plan.tokenizer) for step in range(plan.steps))
     began = time.monotonic()
     recent: list[torch.Tensor] = []
     with multiprocessing.get_context("fork" if plan.device == "cpu" else "spawn").Pool(workers) as pool:
@@ -181,14 +182,16 @@ def main() -> None:
     parser.add_argument("--device", default=plan.device)
     parser.add_argument("--warmup", type=int, default=plan.warmup)
     parser.add_argument("--drills", type=float, default=plan.drills, help="share of copying beyond that of the mixture")
+    parser.add_argument("--tokenizer", type=Path, default=plan.tokenizer, help="folder of the vocabulary")
     parser.add_argument("--start", type=Path, help="go on from this GGUF file instead of from nothing")
     chosen = vars(parser.parse_args())
     output = chosen.pop("output")
     output.mkdir(parents=True, exist_ok=True)
-    network = train(Plan(**chosen))
+    plan = Plan(**chosen)
+    network = train(plan)
     weights = {name: p.detach().float().cpu().numpy() for name, p in network.named_parameters()}
     path = output / GGUF_NAME
-    gguf_file.write(path, weights, PACKAGE)
+    gguf_file.write(path, weights, plan.tokenizer)
     print(f"{path.name}: {path.stat().st_size:,} bytes", flush=True)
 
 

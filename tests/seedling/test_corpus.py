@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from seedling import arithmetic, corpus, evaluate, facts, functions, tools
+from seedling import arithmetic, corpus, evaluate, everyday, facts, functions, tools
 
 FACTS = facts.load()
 
@@ -72,6 +72,33 @@ def test_held_out_functions_are_never_taught() -> None:
     held = {name for function in functions.written() if function.held_out for name in function.names}
     for example in itertools.islice(corpus.examples("functions"), 10_000):
         assert not held & {call.name for call in example.calls}
+
+
+def test_requests_of_the_evaluation_are_never_taught() -> None:
+    held = evaluate.held_calls(300)
+    requests = {str(case.messages[0]["content"]).casefold() for case in held}
+    called = {name for case in held for name, _ in json.loads(case.expected)}
+    parameters = {name for name, _, _ in functions.PARAMETERS_HELD} - {
+        "speed",
+        "mode",
+        "hostname",
+    }  # which written functions have too
+    for example in itertools.islice(corpus.examples("calls"), 10_000):
+        assert str(example.messages[-1]["content"]).casefold() not in requests
+        assert not called & {call.name for call in example.calls}
+        assert not parameters & {key for call in example.calls for key in call.arguments}
+    assert len(held) == 300
+    assert len(evaluate.held_calls(60)) == 60
+
+
+@pytest.mark.parametrize("block", [block for _, block in everyday.templates()], ids=lambda block: block.split()[0])
+def test_everyday_functions_are_whole(block: str) -> None:
+    rng = random.Random(block)
+    for zh in (False, True):
+        for _ in range(30):
+            wish = tools.from_written(rng, everyday.draw(rng, block), zh)
+            assert not set("[]$<>{|}") & set(wish.words)
+            assert wish.call.arguments
 
 
 @pytest.mark.parametrize("held_out", [False, True], ids=["taught", "held out"])
