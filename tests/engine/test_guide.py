@@ -61,3 +61,9 @@ def test_schemas_in_tags_are_made_to_hold() -> None:
     tag = json.loads(checked("structural_tag", json.dumps(TAG)).text)
     assert tag["format"]["elements"][0] == TAG["format"]["elements"][0]  # type: ignore[index]
     assert set(tag["format"]["elements"][1]["json_schema"]) == {"type", "pattern"}
+
+
+def test_a_function_without_parameters() -> None:
+    none = {"type": "qwen_xml_parameter", "json_schema": {"type": "object", "properties": {}}}
+    tag = json.loads(checked("structural_tag", json.dumps({"type": "structural_tag", "format": none})).text)
+    assert tag["format"] == {"type": "grammar", "grammar": 'root ::= ""'}

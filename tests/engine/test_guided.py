@@ -310,6 +310,27 @@ def test_a_triggered_tag(tiny: Speaker) -> None:
         assert json.loads(text.removeprefix("<tool_call>").removesuffix("</tool_call>"))["name"] == "add"
 
 
+def test_calls_in_xml(tiny: Speaker) -> None:
+    """One function with a parameter, one without."""
+    schemas = {"add": {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}, "stop": {}}
+    tags = [
+        {
+            "type": "tag",
+            "begin": f"<function={name}>\n",
+            "content": {"type": "qwen_xml_parameter", "json_schema": schema},
+            "end": "\n</function>",
+        }
+        for name, schema in schemas.items()
+    ]
+    format = {"type": "tags_with_separator", "tags": tags, "separator": "\n"}
+    found = tiny.say_often(
+        "structural_tag", tag({**format, "at_least_one": True, "stop_after_first": True}), max_tokens=80
+    )
+    parameter = r"\s*<parameter=a>\s*-?\d+\s*</parameter>\s*"
+    for text in found:
+        assert re.fullmatch(rf"<function=(add>\n{parameter}|stop>\n)\n</function>", text), text
+
+
 class TestEnding:
     @pytest.mark.parametrize("ends", [frozenset(), frozenset({3})], ids=["no end_id", "another end_id"])
     def test_a_complete_guide_ends_the_answer(self, tiny: Speaker, ends: frozenset[int]) -> None:

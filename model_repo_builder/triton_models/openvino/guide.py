@@ -79,8 +79,17 @@ def _document(text: str) -> Any:
 
 def _held_in_tag(format: Any) -> Any:
     """A structural tag with every JSON schema in it made so that it holds."""
-    if isinstance(format, dict):
-        return {name: held(value) if name == "json_schema" else _held_in_tag(value) for name, value in format.items()}
     if isinstance(format, list):
         return [_held_in_tag(each) for each in format]
-    return format
+    if not isinstance(format, dict):
+        return format
+    if format.get("type") == "qwen_xml_parameter" and _has_no_properties(format.get("json_schema")):
+        return {
+            "type": "grammar",
+            "grammar": 'root ::= ""',
+        }  # of no parameters the compiler makes a grammar that it cannot read
+    return {name: held(value) if name == "json_schema" else _held_in_tag(value) for name, value in format.items()}
+
+
+def _has_no_properties(schema: Any) -> bool:
+    return isinstance(schema, dict) and not schema.get("properties") and not {"$ref", "anyOf", "allOf"} & set(schema)
