@@ -121,17 +121,6 @@ def after_thinking(guide: Guide, thinking: Thinking) -> Guide:
     """The same guide for an answer that begins with thinking, which no grammar must touch."""
     if thinking == "off":
         return guide
-    content: Format
-    if guide.kind == "structural_tag":
-        content = json.loads(guide.value)["format"]
-    elif guide.kind == "json":
-        content = {"type": "json_schema", "json_schema": {"type": "object"}}
-    elif guide.kind == "json_schema":
-        content = {"type": "json_schema", "json_schema": json.loads(guide.value)}
-    elif guide.kind == "regex":
-        content = {"type": "regex", "pattern": guide.value}
-    else:
-        content = {"type": "grammar", "grammar": guide.value}
     thought = {
         "type": "tag",
         "begin": "" if thinking == "inside" else "<think>",
@@ -139,7 +128,28 @@ def after_thinking(guide: Guide, thinking: Thinking) -> Guide:
         "end": THINK_END,
     }
     newlines = {"type": "regex", "pattern": "\\n{0,2}"}
-    return _structural({"type": "sequence", "elements": [thought, newlines, content]}, guide.field)
+    return _structural({"type": "sequence", "elements": [thought, newlines, _format(guide)]}, guide.field)
+
+
+def or_call(guide: Guide, tools: Sequence[tuple[str, Mapping[str, Any]]], style: CallStyle) -> Guide:
+    """An answer of the form that was asked for, or one call. Not several: XGrammar does not take a list that may go on
+    beside a form that ends (seen on its structural tags of 2026)."""
+    forms = [_format(guide), *(_call(name, schema, style) for name, schema in tools)]
+    return _structural({"type": "or", "elements": forms}, guide.field)
+
+
+def _format(guide: Guide) -> Format:
+    """The guide as a part of a structural tag."""
+    if guide.kind == "structural_tag":
+        format: Format = json.loads(guide.value)["format"]
+        return format
+    if guide.kind == "json":
+        return {"type": "json_schema", "json_schema": {"type": "object"}}
+    if guide.kind == "json_schema":
+        return {"type": "json_schema", "json_schema": json.loads(guide.value)}
+    if guide.kind == "regex":
+        return {"type": "regex", "pattern": guide.value}
+    return {"type": "grammar", "grammar": guide.value}
 
 
 def calls(

@@ -164,14 +164,7 @@ def _forced_calls(
     name = choice.function.name if isinstance(choice, NamedTool) else None
     tools = [(tool, schema) for tool, schema in reading.tools.items() if name in (None, tool)]
     if name is None and choice != "required":
-        if guide is None:
-            return None, None
-        raise UnsupportedField(
-            f"'{guide.field}' cannot be combined with tools that the model may call or not. Set 'tool_choice' to "
-            f"'none', "
-            "or leave one of them out.",
-            param=guide.field,
-        )
+        return (None if guide is None else guides.or_call(guide, tools, reading.calls)), None
     if guide is not None:
         raise RequestError(
             f"'{guide.field}' and 'tool_choice' both say what the answer must look like. Send one of them.",
@@ -186,18 +179,21 @@ def _forced_calls(
 def _supported(guide: Guide, limits: ModelLimits, thinking: Thinking) -> Guide:
     if guide.kind in limits.guides:
         return guide
-    if guide.kind == "structural_tag" and thinking != "off" and limits.guides:
+    if guide.kind == "structural_tag" and limits.guides:
+        remedy = (
+            'turn thinking off: {"chat_template_kwargs": {"enable_thinking": false}}'
+            if thinking != "off"
+            else "set 'tool_choice' to 'none'"
+        )
         raise UnsupportedField(
-            f"'{guide.field}' needs structural tags while the model thinks, which its Triton model does not offer. "
-            f"Turn "
-            'thinking off: {"chat_template_kwargs": {"enable_thinking": false}}.',
+            f"'{guide.field}' together with thinking or tools needs structural tags, which the Triton model does not "
+            f"offer. Leave it out, or {remedy}.",
             param=guide.field,
         )
     raise UnsupportedField(
         f"'{guide.field}' needs guided decoding ({guide.kind}), which the Triton model does not offer. Build its "
-        "repository with it (model-repo-builder repo --help: a contract that has guided_decoding_guide, or the "
-        "openvino "
-        "engine), or leave the field out.",
+        "repository with it (model-repo-builder repo --help: a contract that has guided_decoding_guide, or "
+        "--engine openvino), or leave the field out.",
         param=guide.field,
     )
 

@@ -141,6 +141,17 @@ def test_a_forced_call_keeps_its_schema_however_hot(client: OpenAI, thinking: bo
         assert all(type(value) is int for value in arguments.values())
 
 
+@every_route
+def test_a_form_beside_tools_leaves_calls_possible(client: OpenAI, route: str) -> None:
+    body = {**NO_THINKING, "guided_regex": "=[0-9]{2}"}
+    fields: Any = {"model": route, "tools": [TIME], "extra_body": body}
+    [call] = message(client, False, "What time is it in Tokyo?", temperature=0, **fields).tool_calls
+    assert call.function.name == "get_time"
+    for seed in range(4):
+        reply = message(client, False, "12 + 30?", temperature=2, seed=seed, **fields)
+        assert reply.tool_calls or re.fullmatch("=[0-9]{2}", reply.content)
+
+
 SCHEMA: Any = {
     "type": "object",
     "properties": {"name": {"type": "string", "maxLength": 20}, "port": {"type": "integer"}},

@@ -268,17 +268,18 @@ def test_a_forced_call_is_begun_in_the_prompt_elsewhere(choice: Any, style: Any,
     assert generate.reading.named == (choice == NAMED)
 
 
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"tools": TOOLS, "response_format": {"type": "json_object"}},
-        {"tools": TOOLS, "tool_choice": "required", "guided_regex": "a"},
-    ],
-    ids=["free-calls", "forced-calls"],
-)
-def test_a_guide_and_calls_do_not_mix(fields: dict[str, Any]) -> None:
-    with pytest.raises(RequestError):
-        prepared(guides=GUIDES, **fields)
+def test_a_form_beside_tools_leaves_calls_possible() -> None:
+    form, *calls = structural(prepared(guides=GUIDES, tools=TOOLS, guided_regex="a"))["elements"]
+    assert form == {"type": "regex", "pattern": "a"}
+    assert [(call["type"], '"name": ' in call["begin"]) for call in calls] == [("tag", True)] * 2
+    with pytest.raises(RequestError, match=r"structural tags.*'tool_choice' to 'none'"):
+        prepared(guides=GUIDES[:-1], tools=TOOLS, guided_regex="a")
+
+
+def test_a_form_beside_calls_that_must_be_made_is_a_contradiction() -> None:
+    with pytest.raises(RequestError, match="both say") as caught:
+        prepared(guides=GUIDES, tools=TOOLS, tool_choice="required", guided_regex="a")
+    assert caught.value.param == "guided_regex"
 
 
 def test_tools_for_a_template_without_them_are_refused() -> None:
