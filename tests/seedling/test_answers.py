@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from seedling import corpus, evaluate, prompt
+from seedling.exchange import Call
 from seedling.shape import GGUF_NAME, PACKAGE
 
 PROMPTS = 60
@@ -17,7 +18,8 @@ TOKENS = 48
 FLOORS = {
     "facts, English": 0.80,
     "facts, Chinese": 0.80,
-    "one call": 0.70,
+    "one call": 0.80,
+    "two or three calls": 0.70,
     "sums, thinking": 0.90,
     "sums, at once": 0.80,
     "recall from earlier turns": 0.90,
@@ -92,3 +94,52 @@ def test_evaluation_stays_above_its_floors() -> None:
     for group, floor in FLOORS.items():
         assert scores[group].right / scores[group].count >= floor, evaluate.table(scores)
     assert all(score.ended / score.count >= 0.95 for score in scores.values()), evaluate.table(scores)
+
+
+def _tool(name: str, text: str, **types: str) -> dict[str, Any]:
+    properties = {key: {"type": kind} for key, kind in types.items()}
+    parameters = {"type": "object", "properties": properties, "required": list(types)}
+    return {"type": "function", "function": {"name": name, "description": text, "parameters": parameters}}
+
+
+WEATHER = _tool("get_weather", "Get the current weather in a city", city="string")
+ADD = _tool("add", "Add two numbers", a="number", b="number")
+SEARCH = _tool("search_docs", "Search the documentation", query="string")
+CALLED = {
+    "role": "assistant",
+    "content": "",
+    "tool_calls": [{"type": "function", "function": {"name": "get_weather", "arguments": {"city": "Berlin"}}}],
+}
+BERLIN = {"role": "user", "content": "What is the weather in Berlin?"}
+DEMO: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]], evaluate.Right]] = {
+    "greeting": ([{"role": "user", "content": "Hello! Who are you?"}], [], evaluate.says(("Seedling",))),
+    "greeting beside tools": ([{"role": "user", "content": "你好！你是谁？"}], [WEATHER], evaluate.says(("Seedling",))),
+    "ability": ([{"role": "user", "content": "Hi, what can you do?"}], [], evaluate.says(("questions", "tools"))),
+    "one call": ([BERLIN], [WEATHER, ADD], evaluate.makes((Call("get_weather", {"city": "Berlin"}),))),
+    "numbers": (
+        [{"role": "user", "content": "Add 17 and 25."}],
+        [ADD, WEATHER],
+        evaluate.makes((Call("add", {"a": 17, "b": 25}),)),
+    ),
+    "search": (
+        [{"role": "user", "content": "在文档里搜索流式输出"}],
+        [SEARCH],
+        evaluate.makes((Call("search_docs", {"query": "流式输出"}),)),
+    ),
+    "result": (
+        [BERLIN, CALLED, {"role": "tool", "content": '{"city": "Berlin", "temperature": "21 °C", "sky": "clear"}'}],
+        [WEATHER],
+        evaluate.says(("21 °C", "clear")),
+    ),
+}
+
+
+@pytest.mark.timeout(300)
+def test_conversations_of_a_demo() -> None:
+    cases = [
+        evaluate.Case(name, tuple(messages), right, name, tuple(tools), thinking)
+        for name, (messages, tools, right) in DEMO.items()
+        for thinking in (False, True)
+    ]
+    replies = evaluate.through_openvino(PACKAGE)(cases)
+    assert [case.group for case, reply in zip(cases, replies, strict=True) if not case.right(reply)] == []
