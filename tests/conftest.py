@@ -81,16 +81,16 @@ def engine(openvino_triton: Triton) -> Iterator[EngineClient]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def watch() -> Iterator[Watch]:
+def api_watch() -> Iterator[Watch]:
     with watching() as each_reply:
         yield each_reply
 
 
 @pytest.fixture(autouse=True)
-def _every_reply_is_what_clients_rely_on(watch: Watch) -> Iterator[None]:
+def _every_reply_is_what_clients_rely_on(api_watch: Watch) -> Iterator[None]:
     """Fails a test during which the gateway sent a reply that breaks a rule of its API (tests/support/replies.py)."""
     yield
-    violations = watch.take()
+    violations = api_watch.take()
     assert not violations, "\n\n".join(violations)
 
 

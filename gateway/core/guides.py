@@ -18,7 +18,7 @@ from gateway.core.schema.chat import SamplingFields
 from gateway.core.types import CallStyle, Guide, Thinking
 
 THINK_END = "</think>"
-LONGEST = 256 * 1024  # characters of a guide; compiling one takes an engine's time
+LONGEST = 64 * 1024  # characters of a guide; compiling one takes an engine's time
 DEEPEST = 64
 
 Format = dict[str, Any]
@@ -95,8 +95,8 @@ def _extension(kind: str, field: str, value: Any) -> Guide:
 
 
 def _schema(schema: Any, field: str) -> Guide:
-    if not isinstance(schema, (dict, bool)):
-        raise RequestError(f"'{field}' must be a JSON schema, which is an object.", param=field)
+    if not isinstance(schema, dict):
+        raise RequestError(f"'{field}' must be a JSON schema that is an object.", param=field)
     if _depth(schema) > DEEPEST:
         raise RequestError(f"The schema in '{field}' is nested deeper than {DEEPEST} levels.", param=field)
     return Guide("json_schema", json.dumps(schema, ensure_ascii=False), field)

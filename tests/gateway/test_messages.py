@@ -297,10 +297,14 @@ REFUSED = [
         {"tools": [WEATHER, WEATHER]}, anthropic.BadRequestError, "invalid_request_error", "'天气'", id="doubled-tool"
     ),
     pytest.param(
-        {"output_config": {"format": {"type": "json_schema", "schema": {"type": "object"}}}, "tools": [WEATHER]},
+        {
+            "output_config": {"format": {"type": "json_schema", "schema": {"type": "object"}}},
+            "tools": [WEATHER],
+            "tool_choice": {"type": "any"},
+        },
         anthropic.BadRequestError,
         "invalid_request_error",
-        r"'output_config\.format' cannot be combined with tools",
+        r"'output_config\.format' and 'tool_choice' both say",
         id="a-field-by-its-own-name",
     ),
     pytest.param(

@@ -66,23 +66,23 @@ def by_the_sdk(url: str) -> None:
 
 
 @pytest.mark.parametrize("way", [plainly, streaming, leaving, by_the_sdk])
-def test_a_bad_reply_is_a_violation(peer: str, watch: Watch, way: object) -> None:
-    seen = watch.seen
+def test_a_bad_reply_is_a_violation(peer: str, api_watch: Watch, way: object) -> None:
+    seen = api_watch.seen
     way(peer)  # type: ignore[operator]
-    (violation,) = watch.take()
-    assert watch.seen == seen + 1
+    (violation,) = api_watch.take()
+    assert api_watch.seen == seen + 1
     assert violation.startswith("POST /v1/chat/completions → 200: ")
     assert "text_completion" in violation
 
 
 @pytest.mark.parametrize("library", [httpx, httpx2])
-async def test_a_bad_reply_to_an_async_client(peer: str, watch: Watch, library: object) -> None:
+async def test_a_bad_reply_to_an_async_client(peer: str, api_watch: Watch, library: object) -> None:
     async with library.AsyncClient() as client:  # type: ignore[attr-defined]
         await client.post(f"{peer}/v1/chat/completions", json={"stream": True})
-    (violation,) = watch.take()
+    (violation,) = api_watch.take()
     assert "text_completion" in violation
 
 
-def test_other_paths_are_not_ours(peer: str, watch: Watch) -> None:
+def test_other_paths_are_not_ours(peer: str, api_watch: Watch) -> None:
     httpx.post(f"{peer}/v2/models", json={})
-    assert watch.take() == []
+    assert api_watch.take() == []

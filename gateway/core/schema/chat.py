@@ -57,7 +57,7 @@ class StreamOptions(Model):
 class JsonSchema(Model):
     name: str | None = None
     description: str | None = None
-    schema_: Annotated[dict[str, Any] | bool | None, Field(alias="schema")] = None
+    schema_: Annotated[dict[str, Any] | None, Field(alias="schema")] = None
     strict: bool | None = None
 
 
