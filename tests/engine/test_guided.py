@@ -220,7 +220,7 @@ def test_a_schema_holds(tiny: Speaker, schema: Any, is_valid: Any) -> None:
 
 
 def test_a_schema_holds_where_a_model_speaks(seedling: Speaker) -> None:
-    for text in seedling.say_often("json_schema", json.dumps(PERSON), 3, temperature=0.8, max_tokens=120):
+    for text in seedling.say_often("json_schema", json.dumps(PERSON), 3):
         assert is_person(json.loads(text)), text
 
 
