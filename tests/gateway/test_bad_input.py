@@ -16,8 +16,8 @@ from tests.support.gateway import Gateway
 from tests.support.scripted_engine.script import Script
 
 LIMIT = 1.0  # seconds of work for one body
-# MiB that all of it may leave behind: the allocator keeps pages of the largest bodies. Measured: 100 to 210, reached in the
-# first round and never passed in five more; a leak of a body of 10 MiB would be ten times that.
+# MiB that all of it may leave behind: the allocator keeps pages of the largest bodies. Measured: 100 to 210, reached in
+# the first round and never passed in five more; a leak of a body of 10 MiB would be ten times that.
 MEMORY = 400
 MiB = 2**20
 
