@@ -1,0 +1,15 @@
+"""All checks on one subject, the worst findings first."""
+
+from __future__ import annotations
+
+from model_repo_builder.doctor import layout
+from model_repo_builder.doctor.finding import Finding, Severity
+from model_repo_builder.doctor.subject import Subject
+
+CHECKS = (*layout.CHECKS,)
+_ORDER = tuple(Severity)
+
+
+def examine(subject: Subject) -> tuple[Finding, ...]:
+    found = [finding for check in CHECKS for finding in check(subject)]
+    return tuple(sorted(found, key=lambda finding: _ORDER.index(finding.severity)))
