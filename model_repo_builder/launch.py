@@ -14,47 +14,24 @@ import http.client
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO
 
-from model_repo_builder.errors import LaunchError, SettingsError
+from model_repo_builder.errors import LaunchError
+from model_repo_builder.ports import Ports, check_ports
 from model_repo_builder.triton_log import Loading, loading, reason
 from model_repo_builder.tritonserver import find_tritonserver, surroundings
 
 _POLL_SECONDS = 0.1
 _EXIT_TIMEOUT_SECONDS = 10
 _ANY_ADDRESS = ("0.0.0.0", "::", "")
-
-
-@dataclass(frozen=True, slots=True)
-class Ports:
-    grpc: int = 8001
-    http: int = 8000
-    metrics: int = 8002
-
-    def __post_init__(self) -> None:
-        numbers = [getattr(self, spec.name) for spec in fields(self)]
-        for spec, number in zip(fields(self), numbers, strict=True):
-            if not 1 <= number <= 65535:
-                raise SettingsError(f"{spec.name} port {number} is no port: give a number from 1 to 65535")
-        if len(set(numbers)) < len(numbers):
-            raise SettingsError("the grpc, http and metrics ports must be three different ones")
-
-    @classmethod
-    def free(cls, host: str = "127.0.0.1") -> Ports:
-        """Three that nobody listens on at the moment."""
-        with ExitStack() as stack:
-            sockets = [stack.enter_context(socket.create_server((host, 0))) for _ in fields(cls)]
-            return cls(*(sock.getsockname()[1] for sock in sockets))
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,20 +187,6 @@ def check_repository(repository: Path) -> None:
         raise LaunchError(f"{repository} does not exist: build it with `model-repo-builder repo {repository} ...`")
     if not any(repository.glob("*/config.pbtxt")):
         raise LaunchError(f"{repository} is no model repository: no folder in it has a config.pbtxt")
-
-
-def check_ports(host: str, ports: Ports) -> None:
-    """Triton would say so too, but only after every model is loaded."""
-    for spec in fields(ports):
-        port = getattr(ports, spec.name)
-        try:
-            family = socket.AF_INET6 if ":" in host else socket.AF_INET
-            socket.create_server((host, port), family=family).close()
-        except OSError as error:
-            raise LaunchError(
-                f"{spec.name} port {port} on {host} cannot be used ({error.strerror}): "
-                f"stop what uses it, or choose another with --{spec.name}-port"
-            ) from error
 
 
 def _guarded(

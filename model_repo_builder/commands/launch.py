@@ -9,7 +9,8 @@ from pathlib import Path
 from types import FrameType
 
 from model_repo_builder.errors import LaunchError
-from model_repo_builder.launch import Ports, Progress, TritonServer
+from model_repo_builder.launch import Progress, TritonServer
+from model_repo_builder.ports import Ports
 
 EXAMPLES = """\
 example:

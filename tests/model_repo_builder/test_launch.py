@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from model_repo_builder.errors import LaunchError
-from model_repo_builder.launch import Ports, Progress, TritonServer
+from model_repo_builder.launch import Progress, TritonServer
+from model_repo_builder.ports import Ports
 from tests.support.triton import require
 
 CONFIG = """
