@@ -61,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument(
         "--route",
         choices=("auto", *ROUTES),
-        help="how Triton is asked (auto: direct, else ensemble, else bls)",
+        help="how Triton is asked (auto: direct, else llmapi, ensemble, bls: what the repository has)",
     )
     one.add_argument(
         "--max-model-len", type=int, metavar="N", help="tokens of prompt and answer (default: the checkpoint's; "

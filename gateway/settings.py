@@ -62,7 +62,7 @@ class ModelSettings:
     @property
     def triton_models(self) -> dict[str, str]:
         """The name of the Triton model for each route."""
-        return {"direct": self.direct, "ensemble": self.ensemble, "bls": self.bls}
+        return {"direct": self.direct, "llmapi": self.direct, "ensemble": self.ensemble, "bls": self.bls}
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,8 @@ class Pipeline:
         if self._stop.matched is not None or self._parser.done:
             ended = "stop"
         if ended is None and piece.final:
+            ended = piece.reason
+        if ended is None and piece.final:
             ended = "length" if self._count() >= self._generate.max_tokens else "stop"
         if ended is not None:
             return self._finish(parts, ended)

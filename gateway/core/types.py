@@ -121,6 +121,7 @@ class Piece:
     final: bool = False
     logprobs: tuple[float, ...] | None = None
     cached_tokens: int | None = None
+    reason: FinishReason | None = None
 
 
 @dataclass(frozen=True, slots=True)

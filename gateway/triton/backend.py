@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 
 from gateway.core.errors import UpstreamError, UpstreamUnavailable
-from gateway.core.routes import BLS, DIRECT, ROUTES, BindError, Bound, Route, bind, stop_tensors
+from gateway.core.routes import BLS, DIRECT, LLMAPI, ROUTES, BindError, Bound, Route, bind, stop_tensors
 from gateway.core.tensors import Tensor
 from gateway.triton.transport import Call, Response, Transport
 
@@ -94,7 +94,7 @@ class Backend:
         """What ends a request in the engine itself, where its id gets there: BLS gives the inner request another."""
         if bound.route is BLS:
             return None
-        engine = self._names[DIRECT.name]
+        engine = bound.model if bound.route is LLMAPI else self._names[DIRECT.name]
         signature = await self.transport.signature(engine)
         tensors = stop_tensors(signature) if signature is not None else ()
         return (engine, tensors) if tensors else None

@@ -20,7 +20,12 @@ def test_defaults() -> None:
     model = settings.models[0]
     assert (settings.host, settings.port) == ("127.0.0.1", 9000)
     assert (model.triton, model.route, model.max_model_len, model.eos_token_ids) == ("127.0.0.1:8001", "auto", None, ())
-    assert model.triton_models == {"direct": "tensorrt_llm", "ensemble": "ensemble", "bls": "tensorrt_llm_bls"}
+    assert model.triton_models == {
+        "direct": "tensorrt_llm",
+        "llmapi": "tensorrt_llm",
+        "ensemble": "ensemble",
+        "bls": "tensorrt_llm_bls",
+    }
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,13 @@
 
 from gateway.core.routes.bind import BindError, Bound, bind, stop_tensors
 from gateway.core.routes.decode import Decoder
-from gateway.core.routes.tables import BLS, DIRECT, ENSEMBLE, ROUTES, Input, Route
+from gateway.core.routes.tables import BLS, DIRECT, ENSEMBLE, LLMAPI, ROUTES, Input, Route
 
 __all__ = [
     "BLS",
     "DIRECT",
     "ENSEMBLE",
+    "LLMAPI",
     "ROUTES",
     "BindError",
     "Bound",

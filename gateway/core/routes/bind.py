@@ -56,6 +56,8 @@ class Bound:
             names.append(route.reused_blocks)
         if route.text is not None:
             names.append(route.text)
+        if self.outputs.reason and route.reason is not None:
+            names.append(route.reason)
         return tuple(names)
 
     @property
@@ -70,7 +72,7 @@ class Bound:
     def remarks(self) -> tuple[str, ...]:
         """What an operator should know about this binding."""
         remarks = []
-        if not self.ids:
+        if not self.ids and not self.route.cumulative:
             remarks.append(
                 f"Triton model '{self.model}' answers in text only: characters are as good as its postprocessing makes "
                 "them, and tokens are counted from the text. Route 'direct' is exact."
@@ -172,13 +174,14 @@ def bind(route: Route, signature: ModelSignature, *, tokens_per_block: int | Non
             model=signature.name,
             ids=ids,
             decoupled=signature.decoupled,
-            cumulative=not ids and _true(signature.parameter("accumulate_tokens")),
+            cumulative=not ids and (route.cumulative or _true(signature.parameter("accumulate_tokens"))),
             excludes_prompt=_true(signature.parameter("exclude_input_in_output"))
-            or signature.input("exclude_input_in_output") is not None,
+            or any(row.field == "exclude_prompt" and spec is not None for row, spec in rows),
             # Without ids nobody can tell which token a log-probability belongs to.
             logprobs=ids and signature.output(route.logprobs) is not None,
             cached=cached,
             tokens_per_block=tokens_per_block or 0,
+            reason=not ids and route.reason is not None and signature.output(route.reason) is not None,
         ),
         batched=signature.max_batch_size > 0,
         guides=_guides(signature),
@@ -204,11 +207,15 @@ def stop_tensors(engine: ModelSignature) -> tuple[Tensor, ...]:
         return ()
     batch = (1,) if engine.max_batch_size > 0 else ()
     demanded = [spec for spec in engine.inputs if not spec.optional]
-    shapes = {spec.name: (*batch, *(1 if dim < 0 else dim for dim in spec.dims)) for spec in demanded}
-    return (
-        *(Tensor.of(spec.name, spec.datatype, shapes[spec.name], [1] * prod(shapes[spec.name])) for spec in demanded),
-        Tensor.of("stop", "BOOL", (*batch, 1), [True]),
-    )
+    return (*(_any_value(spec, batch) for spec in demanded), Tensor.of("stop", "BOOL", (*batch, 1), [True]))
+
+
+def _any_value(spec: TensorSpec, batch: tuple[int, ...]) -> Tensor:
+    """A tensor that is only there because it must be."""
+    shape = (*batch, *(1 if dim < 0 else dim for dim in spec.dims))
+    if spec.datatype == "BYTES":
+        return Tensor.of_bytes(spec.name, shape, [b"-"] * prod(shape))
+    return Tensor.of(spec.name, spec.datatype, shape, [1] * prod(shape))
 
 
 def _true(parameter: str | None) -> bool:

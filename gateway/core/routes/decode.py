@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from gateway.core.errors import UpstreamError
 from gateway.core.routes.tables import Route
 from gateway.core.tensors import Tensor
-from gateway.core.types import Generate, Piece, Tokenizer
+from gateway.core.types import FinishReason, Generate, Piece, Tokenizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,7 @@ class Outputs:
     logprobs: bool
     cached: bool
     tokens_per_block: int
+    reason: bool = False
 
 
 class Decoder:
@@ -56,10 +57,11 @@ class Decoder:
             output = outputs.get(route.text or "")
             texts = () if output is None else output.strings()
             cached = self._cached(outputs)
+            reason = self._reason(outputs)
         except ValueError as exc:
             raise UpstreamError(f"Triton model '{self._outputs.model}' sent a malformed tensor: {exc}.") from exc
         text = self._text(texts[0].decode("utf-8", "replace"), final) if texts else ""
-        return Piece(text=text, final=final, cached_tokens=cached)
+        return Piece(text=text, final=final, cached_tokens=cached, reason=reason)
 
     def _ids(self, output: Tensor | None, lengths: Tensor | None) -> tuple[int, ...]:
         if output is None:
@@ -85,6 +87,12 @@ class Decoder:
         if len(values) >= self._told:
             return values[self._told - count : self._told]
         return values[-count:] if len(values) >= count else None
+
+    def _reason(self, outputs: Mapping[str, Tensor]) -> FinishReason | None:
+        """Why it ended, in our words. The model says it in Python's: ``length``, ``stop``, or nothing yet."""
+        output = outputs.get(self._outputs.route.reason or "") if self._outputs.reason else None
+        said = b"" if output is None else b"".join(output.strings()).lower()
+        return "length" if b"length" in said else "stop" if b"stop" in said else None
 
     def _cached(self, outputs: Mapping[str, Tensor]) -> int | None:
         """Tokens of the prompt that were in the cache: whole blocks, and never the last token, which is computed."""

@@ -6,7 +6,7 @@ It knows what the inputs of TensorRT-LLM's models mean. It must not know what a 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal
 
@@ -32,12 +32,14 @@ class Input:
 class Route:
     """One shape of Triton model."""
 
-    name: Literal["direct", "ensemble", "bls"]
+    name: Literal["direct", "llmapi", "ensemble", "bls"]
     inputs: tuple[Input, ...]
     streaming: str  # the input that asks for a stream
     ids: str = "output_ids"
     lengths: str = "sequence_length"
     text: str | None = None
+    cumulative: bool = False  # whether every response has all the text so far, whatever the model's parameters say
+    reason: str | None = None  # the output that says why it ended
     logprobs: str = "output_log_probs"
     # The input and the output that tell how much of a prompt came from the cache.
     reuse: tuple[str, ...] = ("return_perf_metrics", "return_kv_cache_reuse_stats")
@@ -197,8 +199,33 @@ DIRECT = Route(
     ),
     streaming="streaming",
 )
+_LLMAPI = "sampling_param_"
+LLMAPI = Route(
+    "llmapi",
+    (
+        Input("prompt", ("text_input",), _text_prompt, required=True),
+        Input("max_tokens", (f"{_LLMAPI}max_tokens",), lambda g, _: [g.max_tokens], required=True),
+        # The model has neither bad words nor a bias nor guided decoding; the rows are there to refuse them by name.
+        *(
+            replace(row, names=tuple(f"{_LLMAPI}{name}" for name in row.names))
+            for row in _sampling("top_k", "top_p")
+            if row.field not in ("exclude_prompt", "pad_id", "logprobs", "guide", "model")
+        ),
+        Input("exclude_prompt", (f"{_LLMAPI}exclude_input_from_output",), lambda g, _: [True]),
+        Input("bad_words", (f"{_LLMAPI}bad_words",), lambda g, _: [w.encode() for w in g.sampling.bad_words] or None),
+        Input("logit_bias", (f"{_LLMAPI}logit_bias",), lambda g, _: [1.0] if g.sampling.logit_bias else None),
+        Input("logprobs", ("return_log_probs",), lambda g, _: [True] if g.logprobs else None),
+        Input("finish_reason", ("return_finish_reason",), lambda g, _: [True]),
+        Input("model", ("lora_task_id",), _adapter),
+    ),
+    streaming="streaming",
+    text="text_output",
+    cumulative=True,
+    reason="finish_reason",
+    reuse=(),
+)
 ENSEMBLE = Route("ensemble", _TEXT, streaming="stream", text="text_output")
 BLS = Route("bls", _TEXT, streaming="stream", text="text_output")
 
 # In the order in which "auto" tries them: exact ids first, and as little as possible between engine and gateway.
-ROUTES: Mapping[str, Route] = MappingProxyType({route.name: route for route in (DIRECT, ENSEMBLE, BLS)})
+ROUTES: Mapping[str, Route] = MappingProxyType({route.name: route for route in (DIRECT, LLMAPI, ENSEMBLE, BLS)})
