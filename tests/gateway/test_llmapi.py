@@ -1,10 +1,9 @@
-"""The newer ``llmapi`` model, which upstream left in the place of engines: found by itself, and served like the others."""
+"""The newer ``llmapi`` model, which upstream left in the place of engines: found by itself, served like the others."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest

@@ -1,4 +1,4 @@
-"""A repository with the ``llmapi`` model of TensorRT-LLM (v0.19.0 and later), its engine scripted, for a real tritonserver.
+"""A repository with TensorRT-LLM's ``llmapi`` model (v0.19.0 and later), its engine scripted, for a real tritonserver.
 
 It knows the model's declarations. It must not know what tests do with it.
 """

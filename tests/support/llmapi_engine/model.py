@@ -1,8 +1,8 @@
 """A Triton model with the tensors of TensorRT-LLM's ``llmapi`` model, that says what its prompt scripts.
 
-Facts of that model (read, not run): text in and out, every response carries all the text so far, ``finish_reason`` is the
-text of a Python value, the final flag is on the last response with data, ``stop`` under the same id ends a request with an
-error. Without ``decoupled`` it answers at once. A character is a token here.
+Facts of that model (read, not run): text in and out, every response carries all the text so far, ``finish_reason`` is
+the text of a Python value, the final flag is on the last response with data, ``stop`` under the same id ends a request
+with an error. Without ``decoupled`` it answers at once. A character is a token here.
 """
 
 import json
