@@ -5,6 +5,8 @@ BuilderError                    the base: its text is one sentence that tells th
 ├── ContractError               no contract data for what was asked
 ├── CheckpointError             a tokenizer folder or model file that is missing or damaged
 ├── RepositoryError             the repository folder: in the way, unreadable, not a repository
+├── BuildError                  a build: a tool that failed, no space, a folder in the way
+│   └── BuildStopped            the user ended it; the same command goes on from there
 └── LaunchError                 tritonserver: not found, not startable, failed
 """
 
@@ -27,6 +29,18 @@ class CheckpointError(BuilderError):
 
 class RepositoryError(BuilderError):
     """The repository folder is in the way, unreadable, or no repository."""
+
+
+class BuildError(BuilderError):
+    """A stage cannot begin, or failed. ``log`` is the end of what its tool wrote, if it came to that."""
+
+    def __init__(self, sentence: str, log: str = "") -> None:
+        super().__init__(sentence)
+        self.log = log
+
+
+class BuildStopped(BuildError):
+    """The build was told to stop. What is finished stays."""
 
 
 class LaunchError(BuilderError):
