@@ -45,7 +45,7 @@ class EmptyAnswer(Exception):
 
 def ask(client: OpenAI, model: str, question: str, *, thinking: bool = False) -> None:
     """One streamed answer, printed as it arrives."""
-    print(f"\nYou: {question}\nQwen: ", end="", flush=True)
+    print(f"\nYou: {question}{'  (thinking is on)' if thinking else ''}\nQwen: ", end="", flush=True)
     _answer(client, model, [{"role": "user", "content": question}], thinking=thinking)
 
 
@@ -113,7 +113,7 @@ def _answer(
     if first is None or usage is None:
         raise EmptyAnswer("The answer was empty; the logs above say more.")
     for call in calls:
-        print(f"calls {call['function']['name']}({call['function']['arguments']})", end=" ")
+        print(f"calls {call['function']['name']}({call['function']['arguments']})", end="")
     seconds = time.perf_counter() - started_at
     print(f"\n({usage.completion_tokens} tokens in {seconds:.1f} s, the first after {first - started_at:.2f} s)")
     message: dict[str, Any] = {"role": "assistant", "content": "".join(content) or None}

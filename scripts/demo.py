@@ -27,6 +27,7 @@ BIN = Path(sys.executable).parent
 MODEL = "qwen"
 SEEDLING = ROOT / "model_repo_builder" / "seedling"
 QUESTIONS = ("Hello!", "How do I start the gateway?", "网关的默认端口是多少？")
+THINKING_QUESTION = "What is 27 + 15?"
 TOOL_QUESTION = "What time is it in Tokyo?"
 STARTUP_SECONDS = 300
 
@@ -127,6 +128,8 @@ def converse(base_url: str, args: argparse.Namespace) -> None:
         try:
             for question in args.question or QUESTIONS:
                 ask(client, MODEL, question)
+            if not args.question:
+                ask(client, MODEL, THINKING_QUESTION, thinking=True)
             # A model of the user's own may have a template without tools.
             if not args.question and client.models.retrieve(MODEL).to_dict()["capabilities"]["tools"]:
                 ask_with_tools(client, MODEL, TOOL_QUESTION)
