@@ -15,6 +15,7 @@ from google.protobuf import text_format  # type: ignore[import-untyped]
 from tritonclient.grpc import model_config_pb2
 
 FILE = "config.pbtxt"
+TRUE = frozenset({"true", "1", "yes", "t", "y", "on"})
 
 _WORDS = re.compile(
     r"""(?P<text>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')|(?P<comment>\#[^\n]*)|(?P<bare>\$\{[^}\n]*\}?)"""
@@ -78,6 +79,10 @@ class Config:
             return None
         text = str(self.message.parameters[name].string_value).strip()
         return None if not text or "${" in text else text
+
+    def on(self, name: str) -> bool:
+        """Whether a parameter is given, and is true."""
+        return (self.parameter(name) or "").lower() in TRUE
 
 
 def read(folder: Path) -> Config:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from model_repo_builder.doctor import layout
+from model_repo_builder.doctor import engine_folder, layout, machine, streaming, tokenizer, values, wiring
 from model_repo_builder.doctor.finding import Finding, Severity
 from model_repo_builder.doctor.subject import Subject
 
-CHECKS = (*layout.CHECKS,)
+CHECKS = (
+    *layout.CHECKS,
+    *wiring.CHECKS,
+    *engine_folder.CHECKS,
+    *tokenizer.CHECKS,
+    *values.CHECKS,
+    *streaming.CHECKS,
+    *machine.CHECKS,
+)
 _ORDER = tuple(Severity)
 
 
