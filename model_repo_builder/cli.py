@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from model_repo_builder.commands import doctor, launch, repo
+from model_repo_builder.commands import doctor, launch, plan, repo
 from model_repo_builder.errors import (
     BuilderError,
     CheckpointError,
@@ -20,7 +20,7 @@ from model_repo_builder.errors import (
     SettingsError,
 )
 
-COMMANDS = (repo, launch, doctor)
+COMMANDS = (plan, repo, launch, doctor)
 _USAGE_ERRORS = (SettingsError, ContractError, CheckpointError, RepositoryError)
 
 

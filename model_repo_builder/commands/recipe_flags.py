@@ -1,0 +1,112 @@
+"""The flags with which ``plan`` and ``build`` take a recipe, and the plan that follows from them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from model_repo_builder import recipe as recipes
+from model_repo_builder.errors import ContractError, SettingsError
+from model_repo_builder.plan import make_plan
+from model_repo_builder.qwen import QwenFacts, known, known_names, read_checkpoint
+from model_repo_builder.recipe import CHOICES, Recipe
+from model_repo_builder.release import Release, detect, lines
+from model_repo_builder.stages import BuildPlan
+
+#: Where containers and checkouts keep the examples of TensorRT-LLM.
+EXAMPLES_PLACES = (
+    Path("/app/tensorrt_llm/examples"),
+    Path("/app/examples"),
+    Path("/workspace/TensorRT-LLM/examples"),
+    Path("/code/tensorrt_llm/examples"),
+    Path("TensorRT-LLM/examples"),
+)
+_HELP = {
+    "model": "a published name, to plan without the files",
+    "model_dir": "the Hugging Face checkpoint",
+    "output_dir": "folder that the build may fill",
+    "trtllm_version": f"release of TensorRT-LLM: {lines()[0]} to {lines()[-1]} (default: the installed one)",
+    "trtllm_examples": "the examples folder of TensorRT-LLM: use its scripts",
+    "tp_size": "GPUs that share every layer",
+    "pp_size": "groups of layers, one after the other",
+    "workers": "ranks converted and built at once",
+    "kv_cache_dtype": "auto: fp8 with quantization fp8, else the model's type",
+    "calibration": "texts for quantization: a hub name, a folder, or a parquet, jsonl or text file",
+    "max_input_len": "longest prompt in tokens",
+    "max_output_len": "longest answer in tokens",
+    "max_seq_len": "longest prompt and answer together",
+    "gpu_memory_gib": "memory of one GPU, for the estimate",
+    "sequence_len": "length of a sequence, for the estimate",
+}
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--recipe", metavar="NAME|FILE", help=f"a TOML file, or one of: {', '.join(recipes.packaged())}"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change one key; repository.KEY for its settings",
+    )
+    group = parser.add_argument_group("keys of the recipe")
+    for spec in fields(Recipe):
+        if spec.name == "repository":
+            continue
+        kind = str(spec.type).removesuffix(" | None")
+        group.add_argument(
+            f"--{spec.name.replace('_', '-')}",
+            dest=f"key_{spec.name}",
+            choices=CHOICES.get(spec.name),
+            metavar=None
+            if spec.name in CHOICES
+            else {"int": "N", "float": "X", "bool": "true|false"}.get(kind, "TEXT"),
+            default=argparse.SUPPRESS,
+            help=_HELP.get(spec.name),
+        )
+
+
+def read_recipe(options: argparse.Namespace) -> Recipe:
+    """The recipe named, then ``--set``, then the flags: later ones win."""
+    keys: dict[str, Any] = recipes.load(options.recipe) if options.recipe else {}
+    given = [f"{name[4:]}={value}" for name, value in vars(options).items() if name.startswith("key_")]
+    for assignment in (*options.set, *given):
+        keys = recipes.override(keys, assignment)
+    return recipes.make({"output_dir": "build", **keys})
+
+
+def choose_release(recipe: Recipe) -> Release:
+    """What was asked for; else what is installed."""
+    if recipe.trtllm_version is not None:
+        return Release.parse(recipe.trtllm_version)
+    installed = detect()
+    if installed is None:
+        raise ContractError(f"no TensorRT-LLM is installed here: give --trtllm-version, one of {', '.join(lines())}")
+    return installed
+
+
+def find_facts(recipe: Recipe) -> QwenFacts:
+    """Of the checkpoint where it is here, else of the model as it was published."""
+    if recipe.model_dir is not None and recipe.model_dir.is_dir():
+        return read_checkpoint(recipe.model_dir)
+    name = recipe.model or str(recipe.model_dir)
+    facts = known(name)
+    if facts is None:
+        raise SettingsError(
+            f"{name} is neither a folder nor a published Qwen: give model_dir, or model, one of "
+            f"{', '.join(known_names())}"
+        )
+    return facts
+
+
+def find_examples(places: Sequence[Path] = EXAMPLES_PLACES) -> Path | None:
+    return next((place for place in places if place.is_dir()), None)
+
+
+def plan_of(recipe: Recipe) -> BuildPlan:
+    return make_plan(recipe, choose_release(recipe), find_facts(recipe), find_examples())
