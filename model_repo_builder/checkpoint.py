@@ -42,6 +42,13 @@ class ModelFacts:
     max_batch_size: int | None = None
     max_beam_width: int | None = None
     paged_context: bool | None = None
+    release: str | None = None
+    dtype: str | None = None
+    logits_dtype: str | None = None
+    world_size: int | None = None
+    paged_cache: bool | None = None
+    packed_input: bool | None = None
+    lora: bool | None = None
 
 
 def read_tokenizer(folder: Path) -> TokenizerFacts:
@@ -101,7 +108,8 @@ def read_engine(folder: Path) -> ModelFacts:
         raise CheckpointError(
             f"engine folder {folder} has no config.json: give the folder that trtllm-build wrote with --output_dir"
         )
-    if not any(folder.glob("rank*.engine")):
+    ranks = len(list(folder.glob("rank*.engine")))
+    if not ranks:
         raise CheckpointError(f"engine folder {folder} has no rank0.engine: run trtllm-build again, it did not finish")
     config = _json(config_path)
     build, model = (
@@ -113,14 +121,28 @@ def read_engine(folder: Path) -> ModelFacts:
         halves = (_int(build.get("max_input_len")), _int(build.get("max_output_len")))
         longest = halves[0] + halves[1] if halves[0] is not None and halves[1] is not None else None
     plugins = build.get("plugin_config")
-    paged = plugins.get("use_paged_context_fmha") if isinstance(plugins, dict) else None
+    plugins = plugins if isinstance(plugins, dict) else {}
+    mapping = model.get("mapping")
+    world_size = _int(mapping.get("world_size")) if isinstance(mapping, dict) else None
+    if world_size is not None and world_size != ranks:
+        raise CheckpointError(
+            f"engine folder {folder} has {ranks} of {world_size} rank files: build it again, or copy all of them"
+        )
+    cache = build.get("kv_cache_type")  # from release 0.13; before, a plugin
     return ModelFacts(
         folder,
         longest,
         _int(model.get("vocab_size")),
         max_batch_size=_int(build.get("max_batch_size")),
         max_beam_width=_int(build.get("max_beam_width")),
-        paged_context=paged if isinstance(paged, bool) else None,
+        paged_context=_bool(plugins.get("use_paged_context_fmha")),
+        release=_text(config.get("version")),
+        dtype=_text(model.get("dtype")),
+        logits_dtype=_text(model.get("logits_dtype")),
+        world_size=world_size,
+        paged_cache=cache.upper() == "PAGED" if isinstance(cache, str) else _bool(plugins.get("paged_kv_cache")),
+        packed_input=_bool(plugins.get("remove_input_padding")),
+        lora=bool(plugins["lora_plugin"]) if "lora_plugin" in plugins else None,
     )
 
 
@@ -191,6 +213,14 @@ def _ints(value: Any) -> list[int]:
 
 def _int(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def _bool(value: Any) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _object(data: dict[str, Any], key: str, path: Path) -> dict[str, Any]:

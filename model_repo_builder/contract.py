@@ -1,9 +1,9 @@
 """What a release of the Triton models declares, as values.
 
-Knows how to read ``contracts/*.json`` and our own additions in ``contracts/extensions.json``. Must not know
-any release by name: another release is another file. Knows nothing of protobuf (``render``) and nothing of
-the values of settings (``settings``): a value that a deployment chooses is a ``Setting``, a name to be looked
-up.
+Knows how to read ``contracts/*.json``, which of them a release follows (``contracts/releases.json``) and our own
+additions in ``contracts/extensions.json``. Must not know any release by name: another release is another file. Knows
+nothing of protobuf (``render``) and nothing of the values of settings (``settings``): a value that a deployment chooses
+is a ``Setting``, a name to be looked up.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any
 
 from model_repo_builder.errors import ContractError
+from model_repo_builder.release import Release
 
 ENGINE_MODEL = "tensorrt_llm"
 
@@ -33,7 +34,7 @@ Value = str | int | bool | Setting
 @dataclass(frozen=True, slots=True)
 class Tensor:
     name: str
-    type: str
+    type: str | Setting
     dims: tuple[int, ...]
     reshape: tuple[int, ...] | None = None
     optional: bool = False
@@ -48,8 +49,9 @@ class Instances:
 
 @dataclass(frozen=True, slots=True)
 class DynamicBatching:
-    preferred_batch_size: tuple[Value, ...]
-    max_queue_delay_microseconds: Value
+    preferred_batch_size: tuple[Value, ...] = ()
+    max_queue_delay_microseconds: Value | None = None
+    max_queue_size: Value | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +77,30 @@ class Model:
     parameters: Mapping[str, Value] = field(default_factory=dict)
     steps: tuple[Step, ...] = ()
 
+    @property
+    def settings(self) -> frozenset[str]:
+        """The names of the settings that this model has a place for."""
+        values: list[Value | None] = [self.max_batch_size, self.backend, self.decoupled, *self.parameters.values()]
+        values += [tensor.type for tensor in (*self.inputs, *self.outputs)]
+        if self.instances is not None:
+            values.append(self.instances.count)
+        if self.dynamic_batching is not None:
+            batching = self.dynamic_batching
+            values += [*batching.preferred_batch_size, batching.max_queue_delay_microseconds, batching.max_queue_size]
+        return frozenset(value.name for value in values if isinstance(value, Setting))
+
 
 @dataclass(frozen=True, slots=True)
 class Contract:
+    """``inferred`` says why the data may differ from the release, where it was not read from the release itself."""
+
     release: str
     models: tuple[Model, ...]
+    inferred: str | None = None
+
+    @property
+    def settings(self) -> frozenset[str]:
+        return frozenset().union(*(model.settings for model in self.models))
 
     def model(self, name: str) -> Model:
         for model in self.models:
@@ -103,17 +124,29 @@ class Contract:
 
 
 def releases() -> tuple[str, ...]:
-    """The releases there is data for."""
-    names = (entry.name for entry in resources.files("model_repo_builder.contracts").iterdir())
-    return tuple(sorted(name[: -len(".json")] for name in names if name.startswith("v") and name.endswith(".json")))
+    """The contracts there is data for, oldest first."""
+    return tuple(dict.fromkeys(row["contract"] for row in _read("releases.json").values()))
+
+
+def resolve(name: str) -> tuple[str, str | None]:
+    """The contract that a release follows, by its name or by the release's, and why that is inferred, where it is."""
+    if name in releases():
+        return name, None
+    rows = _read("releases.json")
+    try:
+        row = rows[Release.parse(name).line]
+    except (ContractError, KeyError):
+        known = ", ".join((*rows, *(release for release in releases() if not release.startswith("v"))))
+        raise ContractError(f"there is no contract {name!r}: choose one of {known}") from None
+    return row["contract"], row.get("inferred")
 
 
 def load(release: str) -> Contract:
     """The models as that release declares them, nothing of ours added."""
-    if release not in releases():
-        raise ContractError(f"there is no contract {release!r}: choose one of {', '.join(releases())}")
-    data = _read(f"{release}.json")
-    return Contract(data["release"], tuple(_model(model) for model in data["models"]))
+    contract, inferred = resolve(release)
+    data = _read(f"{contract}.json")
+    reasons = [reason for reason in (inferred, data.get("inferred")) if reason]
+    return Contract(data["release"], tuple(_model(model) for model in data["models"]), "; ".join(reasons) or None)
 
 
 def extend(contract: Contract, engine: str) -> Contract:
@@ -127,9 +160,13 @@ def extend(contract: Contract, engine: str) -> Contract:
     own = data["engines"][engine]
     models = []
     for model in contract.models:
-        inputs = tuple(_tensor(tensor) for tensor in own["inputs"].get(model.name, ()))
+        declared = {tensor.name for tensor in model.inputs}
+        added = (_tensor(tensor) for tensor in own["inputs"].get(model.name, ()))
+        inputs = tuple(tensor for tensor in added if tensor.name not in declared)
         outputs = tuple(_tensor(tensor) for tensor in data["outputs"].get(model.name, ()))
         parameters = {**data["parameters"].get(model.name, {}), **own["parameters"].get(model.name, {})}
+        if data["guide_input"] in declared:
+            parameters.update(own["guided_parameters"])
         steps = (_renamed(step, data["ensemble_tensors"]) for step in model.steps)
         changed = replace(
             model,
@@ -164,11 +201,15 @@ def _values(raw: Mapping[str, Any]) -> Mapping[str, Value]:
     return MappingProxyType({name: _value(value) for name, value in raw.items()})
 
 
+def _type(raw: Any) -> str | Setting:
+    return Setting(raw["setting"]) if isinstance(raw, dict) else str(raw)
+
+
 def _tensor(raw: Mapping[str, Any]) -> Tensor:
     reshape = raw.get("reshape")
     return Tensor(
         name=raw["name"],
-        type=raw["type"],
+        type=_type(raw["type"]),
         dims=tuple(raw["dims"]),
         reshape=None if reshape is None else tuple(reshape),
         optional=raw.get("optional", False),
@@ -184,18 +225,19 @@ def _model(raw: Mapping[str, Any]) -> Model:
         backend=_value(raw.get("backend", "")),
         max_batch_size=_value(raw["max_batch_size"]),
         decoupled=None if "decoupled" not in raw else _value(raw["decoupled"]),
-        dynamic_batching=None
-        if batching is None
-        else DynamicBatching(
-            tuple(_value(size) for size in batching["preferred_batch_size"]),
-            _value(batching["max_queue_delay_microseconds"]),
-        ),
+        dynamic_batching=None if batching is None else _batching(batching),
         instances=None if instances is None else Instances(_value(instances["count"]), instances["kind"]),
         inputs=tuple(_tensor(tensor) for tensor in raw["inputs"]),
         outputs=tuple(_tensor(tensor) for tensor in raw["outputs"]),
         parameters=_values(raw.get("parameters", {})),
         steps=tuple(Step(step["model"], step["inputs"], step["outputs"]) for step in raw.get("steps", ())),
     )
+
+
+def _batching(raw: Mapping[str, Any]) -> DynamicBatching:
+    sizes = tuple(_value(size) for size in raw.get("preferred_batch_size", ()))
+    limits = {name: _value(value) for name, value in raw.items() if name != "preferred_batch_size"}
+    return DynamicBatching(sizes, **limits)
 
 
 def _renamed(step: Step, names: Mapping[str, str]) -> Step:

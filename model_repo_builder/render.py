@@ -12,7 +12,7 @@ from typing import Any
 from google.protobuf import text_format  # type: ignore[import-untyped]
 from tritonclient.grpc import model_config_pb2
 
-from model_repo_builder.contract import Model, Setting, Tensor, Value
+from model_repo_builder.contract import DynamicBatching, Model, Setting, Tensor, Value
 from model_repo_builder.errors import ContractError
 
 # None: the setting is not given, and what it would fill is left out.
@@ -28,23 +28,15 @@ def model_config(model: Model, settings: SettingValues) -> Any:
     config.max_batch_size = _whole(model, "max_batch_size", model.max_batch_size, settings)
     for tensor in model.inputs:
         message = config.input.add()
-        _fill(message, tensor)
+        _fill(message, tensor, settings)
         message.optional = tensor.optional
         message.allow_ragged_batch = tensor.ragged
     for tensor in model.outputs:
-        _fill(config.output.add(), tensor)
+        _fill(config.output.add(), tensor, settings)
     if model.decoupled is not None:
         config.model_transaction_policy.decoupled = bool(_resolve(model.decoupled, settings))
     if model.dynamic_batching is not None:
-        batching = config.dynamic_batching
-        for size in model.dynamic_batching.preferred_batch_size:
-            batching.preferred_batch_size.append(_whole(model, "preferred_batch_size", size, settings))
-        batching.max_queue_delay_microseconds = _whole(
-            model,
-            "max_queue_delay_microseconds",
-            model.dynamic_batching.max_queue_delay_microseconds,
-            settings,
-        )
+        _batch(config.dynamic_batching, model, model.dynamic_batching, settings)
     if model.instances is not None:
         group = config.instance_group.add()
         group.count = _whole(model, "instance_group.count", model.instances.count, settings)
@@ -70,9 +62,21 @@ def pbtxt(model: Model, settings: SettingValues) -> str:
     return str(text_format.MessageToString(model_config(model, settings), as_utf8=True))
 
 
-def _fill(message: Any, tensor: Tensor) -> None:
+def _batch(message: Any, model: Model, batching: DynamicBatching, settings: SettingValues) -> None:
+    message.SetInParent()  # empty it still means that requests are batched
+    for size in batching.preferred_batch_size:
+        message.preferred_batch_size.append(_whole(model, "preferred_batch_size", size, settings))
+    if batching.max_queue_delay_microseconds is not None:
+        message.max_queue_delay_microseconds = _whole(
+            model, "max_queue_delay_microseconds", batching.max_queue_delay_microseconds, settings
+        )
+    if batching.max_queue_size is not None:
+        message.default_queue_policy.max_queue_size = _whole(model, "max_queue_size", batching.max_queue_size, settings)
+
+
+def _fill(message: Any, tensor: Tensor, settings: SettingValues) -> None:
     message.name = tensor.name
-    message.data_type = model_config_pb2.DataType.Value(f"TYPE_{tensor.type}")
+    message.data_type = model_config_pb2.DataType.Value(f"TYPE_{_type(tensor, settings)}")
     message.dims.extend(tensor.dims)
     if tensor.reshape is not None:
         message.reshape.SetInParent()  # an empty shape is a value of its own: the dimension is dropped
@@ -86,6 +90,15 @@ def _resolve(value: Value, settings: SettingValues) -> str | int | float | bool 
         return settings[value.name]
     except KeyError:
         raise ContractError(f"the contract needs a setting {value.name!r} that this builder does not have") from None
+
+
+def _type(tensor: Tensor, settings: SettingValues) -> str:
+    """A type is written FP16 or TYPE_FP16."""
+    resolved = _resolve(tensor.type, settings)
+    kind = str(resolved).removeprefix("TYPE_")
+    if f"TYPE_{kind}" not in model_config_pb2.DataType.keys():  # noqa: SIM118 - an enum of protobuf is no mapping
+        raise ContractError(f"the type of tensor {tensor.name} must be one of Triton's, not {resolved!r}")
+    return kind
 
 
 def _text(value: str | int | float | bool | None) -> str | None:

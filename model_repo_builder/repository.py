@@ -12,7 +12,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
@@ -24,9 +24,11 @@ from model_repo_builder.checkpoint import (
     read_tokenizer,
 )
 from model_repo_builder.contract import ENGINE_MODEL, Contract, extend, load
-from model_repo_builder.errors import RepositoryError, SettingsError
+from model_repo_builder.engine_check import check, contract_name
+from model_repo_builder.errors import RepositoryError
 from model_repo_builder.gateway_toml import FILE_NAME, GatewayModel, gateway_toml
 from model_repo_builder.render import pbtxt
+from model_repo_builder.setting_values import Values, check_known, setting_values
 from model_repo_builder.settings import RepoSettings
 
 BLS_MODEL = "tensorrt_llm_bls"
@@ -44,17 +46,20 @@ _PARTS = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Every file of the repository, by its path in it."""
+    """Every file of the repository, by its path in it. ``contract`` and ``values`` are what it was made from."""
 
     files: Mapping[PurePosixPath, bytes]
     gateway: GatewayModel
+    contract: Contract
+    values: Values
 
 
 def plan(settings: RepoSettings) -> Plan:
     tokenizer = read_tokenizer(settings.tokenizer_dir)
     facts = _model_facts(settings)
-    _check_engine(settings, facts)
-    contract = extend(load(settings.contract), settings.engine)
+    check(settings, facts)
+    contract = extend(load(contract_name(settings, facts)), settings.engine)
+    check_known(settings, contract)
     gateway = GatewayModel(
         name=settings.model_name,
         triton=settings.triton_address,
@@ -72,7 +77,7 @@ def plan(settings: RepoSettings) -> Plan:
         files[folder / "config.pbtxt"] = pbtxt(model, values).encode()
         files.update({folder / "1" / name: data for name, data in _version(model.name, settings, contract).items()})
     files[PurePosixPath(FILE_NAME)] = gateway_toml(gateway).encode()
-    return Plan(MappingProxyType(files), gateway)
+    return Plan(MappingProxyType(files), gateway, contract, values)
 
 
 def write(repository: Plan, output: Path) -> None:
@@ -100,69 +105,12 @@ def write(repository: Plan, output: Path) -> None:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def setting_values(
-    settings: RepoSettings, facts: ModelFacts, gateway: GatewayModel
-) -> Mapping[str, str | int | float | bool | None]:
-    """The settings under the names that contracts use, with what the checkpoint adds."""
-    values: dict[str, str | int | float | bool | None] = {}
-    for spec in fields(settings):
-        value = getattr(settings, spec.name)
-        values[spec.name] = str(value.resolve()) if isinstance(value, Path) else value
-    # What the contract names but no deployment of ours sets: left out, the engine's own default holds.
-    values.update(dict.fromkeys(_UNSET))
-    values.update(
-        bls_instance_count=settings.bls_instances,
-        enable_chunked_context=_chunked_context(settings, facts),
-        max_seq_len=gateway.max_model_len,
-        vocab_size=gateway.vocab_size,
-        eos_token_ids=",".join(map(str, gateway.eos_token_ids)),
-    )
-    return MappingProxyType(values)
-
-
-_UNSET = (
-    "gpu_weights_percent",
-    "iter_stats_max_iterations",
-    "kv_cache_onboard_blocks",
-    "lora_cache_gpu_memory_fraction",
-    "lora_cache_host_memory_bytes",
-    "lora_cache_max_adapter_size",
-    "lora_cache_optimal_adapter_size",
-    "medusa_choices",
-    "request_stats_max_iterations",
-    "stats_check_period_ms",
-    "tensorrt_llm_draft_model_name",
-)
-
-
 def _model_facts(settings: RepoSettings) -> ModelFacts:
     if settings.engine == "trtllm":
         assert settings.engine_dir is not None  # checked by RepoSettings
         return read_engine(settings.engine_dir)
     assert settings.model_path is not None
     return read_model(settings.model_path)
-
-
-def _check_engine(settings: RepoSettings, facts: ModelFacts) -> None:
-    """What an engine was built for cannot be changed when it is served."""
-    for name, asked, built in (
-        ("triton_max_batch_size", settings.triton_max_batch_size, facts.max_batch_size),
-        ("max_beam_width", settings.max_beam_width, facts.max_beam_width),
-    ):
-        if built is not None and asked > built:
-            raise SettingsError(f"{name} is {asked}, but the engine in {facts.path} was built for at most {built}")
-    for name in ("enable_kv_cache_reuse", "enable_chunked_context"):
-        if getattr(settings, name) and facts.paged_context is False:
-            raise SettingsError(
-                f"{name} needs an engine built with --use_paged_context_fmha enable, and {facts.path} was not: "
-                f"build it again, or leave {name} off"
-            )
-
-
-def _chunked_context(settings: RepoSettings, facts: ModelFacts) -> bool:
-    if settings.enable_chunked_context is not None:
-        return settings.enable_chunked_context
-    return facts.paged_context is not False
 
 
 def _version(model: str, settings: RepoSettings, contract: Contract) -> dict[str, bytes]:

@@ -17,12 +17,17 @@ from typing import Any
 from model_repo_builder.errors import SettingsError
 
 ENGINES = ("trtllm", "openvino")
+_TYPES = ("TYPE_FP16", "TYPE_BF16", "TYPE_FP32")
 CHOICES = MappingProxyType(
     {
         "engine": ENGINES,
         "batching_strategy": ("inflight_fused_batching", "inflight_batching", "V1"),
         "batch_scheduler_policy": ("guaranteed_no_evict", "max_utilization"),
         "decoding_mode": ("top_k", "top_p", "top_k_top_p", "beam_search", "medusa"),
+        "guided_decoding_backend": ("xgrammar",),
+        "logits_datatype": ("TYPE_FP32", "TYPE_FP16"),
+        "encoder_input_features_data_type": _TYPES,
+        "prompt_embedding_table_data_type": _TYPES,
     }
 )
 
@@ -33,8 +38,21 @@ _AT_LEAST_ONE_IF_GIVEN = (
     "max_tokens_in_paged_kv_cache",
     "max_attention_window_size",
     "vocab_size",
+    "num_nodes",
+    "lora_cache_optimal_adapter_size",
+    "lora_cache_max_adapter_size",
 )
-_AT_LEAST_ZERO_IF_GIVEN = ("max_queue_delay_microseconds", "sink_token_length", "kv_cache_host_memory_bytes")
+_AT_LEAST_ZERO_IF_GIVEN = (
+    "max_queue_delay_microseconds",
+    "max_queue_size",
+    "sink_token_length",
+    "kv_cache_host_memory_bytes",
+    "cuda_graph_cache_size",
+    "lora_cache_host_memory_bytes",
+)
+_WIDE = ("kv_cache_host_memory_bytes", "lora_cache_host_memory_bytes")
+_SHARES = ("kv_cache_free_gpu_mem_fraction", "lora_cache_gpu_memory_fraction", "gpu_weights_percent")
+_GROUPS = ("gpu_device_ids", "participant_ids")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +65,7 @@ class RepoSettings:
     model_name: str = "qwen"
     engine_dir: Path | None = None
     model_path: Path | None = None
-    contract: str = "v0.10.0"
+    contract: str | None = None  # not given: that of the release which built the engine
     triton_address: str = "127.0.0.1:8001"
     tensorrt_llm_model_name: str = "tensorrt_llm"
 
@@ -75,8 +93,9 @@ class RepoSettings:
     batching_strategy: str = "inflight_fused_batching"
     batch_scheduler_policy: str = "guaranteed_no_evict"
     max_queue_delay_microseconds: int = 0
+    max_queue_size: int = 1024
     enable_chunked_context: bool | None = None  # not given: on where the engine can do it
-    enable_kv_cache_reuse: bool = False
+    enable_kv_cache_reuse: bool | None = None  # not given: on where the engine can do it
     kv_cache_free_gpu_mem_fraction: float = 0.85
     max_tokens_in_paged_kv_cache: int | None = None
     max_attention_window_size: int | None = None
@@ -85,6 +104,28 @@ class RepoSettings:
     gpu_device_ids: str | None = None
     decoding_mode: str | None = None
     normalize_log_probs: bool | None = None
+
+    # What releases after the first have.
+    multi_block_mode: bool | None = None
+    enable_context_fmha_fp32_acc: bool | None = None
+    kv_cache_onboard_blocks: bool | None = None
+    gpu_weights_percent: float | None = None
+    cuda_graph_mode: bool | None = None
+    cuda_graph_cache_size: int | None = None
+    participant_ids: str | None = None
+    num_nodes: int | None = None
+    guided_decoding_backend: str | None = None
+    xgrammar_tokenizer_info_path: Path | None = None
+    logits_datatype: str | None = None  # these three not given: those of the engine
+    encoder_input_features_data_type: str | None = None
+    prompt_embedding_table_data_type: str | None = None
+
+    # Adapters.
+    lora_cache_optimal_adapter_size: int | None = None
+    lora_cache_max_adapter_size: int | None = None
+    lora_cache_gpu_memory_fraction: float | None = None
+    lora_cache_host_memory_bytes: int | None = None
+    lora_prefetch_dir: Path | None = None
 
     def __post_init__(self) -> None:
         _check_types(self)
@@ -109,6 +150,7 @@ class RepoSettings:
             )
         if self.enable_kv_cache_reuse and self.max_beam_width > 1:
             raise SettingsError("enable_kv_cache_reuse works with max_beam_width 1 only: turn one of them off")
+        _check_together(self)
 
     @property
     def bls_instances(self) -> int:
@@ -140,11 +182,31 @@ def _check_ranges(settings: RepoSettings) -> None:
     for spec in fields(settings):
         value = getattr(settings, spec.name)
         # The widest number that ModelConfig holds for a count; parameters are text, and no sane value is larger.
-        wide = spec.name == "kv_cache_host_memory_bytes"
-        if isinstance(value, int) and value > (2**63 - 1 if wide else 2**31 - 1):
+        if isinstance(value, int) and value > (2**63 - 1 if spec.name in _WIDE else 2**31 - 1):
             raise SettingsError(f"{spec.name} is {value}: that is more than Triton can hold")
-    fraction = settings.kv_cache_free_gpu_mem_fraction
-    if not math.isfinite(fraction) or not 0 < fraction < 1:
+    for name in _SHARES:
+        share = getattr(settings, name)
+        whole = name == "gpu_weights_percent"  # 1: all weights stay on the GPU
+        if share is not None and not ((math.isfinite(share) and 0 < share < 1) or (whole and share in (0, 1))):
+            raise SettingsError(f"{name} is {share}: it is a share of GPU memory, so give a number between 0 and 1")
+
+
+def _check_together(settings: RepoSettings) -> None:
+    """Settings that need each other, and those whose text has a form."""
+    for name in _GROUPS:
+        value = getattr(settings, name)
+        if value is not None and not re.fullmatch(r"\d+(,\d+)*(;\d+(,\d+)*)*", value):
+            raise SettingsError(f"{name} is {value!r}: give numbers like 0,1 for one instance, 0,1;2,3 for two")
+    backend, info = settings.guided_decoding_backend, settings.xgrammar_tokenizer_info_path
+    if settings.engine == "openvino" and backend is not None:
+        raise SettingsError("guided_decoding_backend is for engine trtllm: the CPU engine takes guides without it")
+    if (backend is None) != (info is None):
         raise SettingsError(
-            f"kv_cache_free_gpu_mem_fraction is {fraction}: it is the share of free GPU memory to use, between 0 and 1"
+            "guided_decoding_backend and xgrammar_tokenizer_info_path go together: TensorRT-LLM's examples have a "
+            "script that writes the file (generate_xgrammar_tokenizer_info.py); give both or neither"
+        )
+    largest, optimal = settings.lora_cache_max_adapter_size, settings.lora_cache_optimal_adapter_size
+    if largest is not None and optimal is not None and optimal > largest:
+        raise SettingsError(
+            f"lora_cache_optimal_adapter_size is {optimal}, more than lora_cache_max_adapter_size ({largest}): lower it"
         )

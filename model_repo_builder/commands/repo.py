@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable
 from dataclasses import Field, fields
 from pathlib import Path
 
-from model_repo_builder import contract
+from model_repo_builder.explain import explained
 from model_repo_builder.gateway_toml import FILE_NAME
 from model_repo_builder.repository import plan, write
 from model_repo_builder.settings import CHOICES, ENGINES, RepoSettings
@@ -49,7 +50,8 @@ _HELP = {
     "batch_scheduler_policy": "guaranteed_no_evict never pauses a running request",
     "max_queue_delay_microseconds": "how long Triton holds requests back to collect a batch",
     "enable_chunked_context": "long prompts are processed in pieces; not given: on where the engine can do it",
-    "enable_kv_cache_reuse": "prompts that begin alike share their cache",
+    "max_queue_size": "requests that may wait in Triton before more are refused; 0: any number",
+    "enable_kv_cache_reuse": "prompts that begin alike share their cache; not given: on where the engine can do it",
     "kv_cache_free_gpu_mem_fraction": "share of free GPU memory for the cache",
     "max_tokens_in_paged_kv_cache": "size of the cache in tokens, where several engines share a GPU",
     "max_attention_window_size": "attention window in tokens",
@@ -58,6 +60,24 @@ _HELP = {
     "gpu_device_ids": "GPUs per instance, such as 0,1 or 0,1;2,3",
     "decoding_mode": "the engine's kind of sampling; not given: any that a request asks for",
     "normalize_log_probs": "log probabilities of beams are divided by their length",
+    "multi_block_mode": "long contexts are spread over more of the GPU while generating",
+    "enable_context_fmha_fp32_acc": "attention over prompts adds up in 32 bits",
+    "kv_cache_onboard_blocks": "blocks in the machine's memory are copied back to the GPU when they are used again",
+    "gpu_weights_percent": "share of the weights that stays on the GPU, where the engine streams weights",
+    "cuda_graph_mode": "steps of generation are replayed as CUDA graphs",
+    "cuda_graph_cache_size": "how many CUDA graphs are kept",
+    "participant_ids": "MPI ranks of each instance in orchestrator mode, such as 1,2;3,4",
+    "num_nodes": "machines that one engine is spread over",
+    "guided_decoding_backend": "what holds answers to a schema or grammar",
+    "xgrammar_tokenizer_info_path": "the tokenizer as xgrammar wants it: a file that TensorRT-LLM's script writes",
+    "logits_datatype": "type of the logits; not given: the engine's",
+    "encoder_input_features_data_type": "type of an encoder's input; not given: the engine's weights",
+    "prompt_embedding_table_data_type": "type of prompt embeddings; not given: the engine's weights",
+    "lora_cache_optimal_adapter_size": "adapter size that the cache's pages are made for",
+    "lora_cache_max_adapter_size": "largest adapter size that fits",
+    "lora_cache_gpu_memory_fraction": "share of free GPU memory for adapters",
+    "lora_cache_host_memory_bytes": "memory of the machine for adapters",
+    "lora_prefetch_dir": "folder of adapters to load at the start",
 }
 
 
@@ -80,12 +100,15 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     repo.add_argument("--engine-dir", metavar="DIR", help="for trtllm: the folder that trtllm-build wrote")
     repo.add_argument(
         "--contract",
-        default=contract.releases()[0],
-        choices=contract.releases(),
-        help="release of the Triton models to follow",
+        metavar="RELEASE",
+        help="release of the Triton models to follow, such as 0.16.0 or 1.1; not given: the one that built the engine, "
+        "and 0.10.0 for openvino",
     )
     repo.add_argument(
         "--model-name", default="qwen", metavar="NAME", help="what API clients call the model (default: qwen)"
+    )
+    repo.add_argument(
+        "--explain", action="store_true", help="write nothing: print every setting, its value and the reason for it"
     )
     settings = repo.add_argument_group("settings of the models")
     for spec in _flagged():
@@ -104,8 +127,13 @@ def run(options: argparse.Namespace) -> int:
     }
     given = {spec.name: getattr(options, spec.name) for spec in _flagged() if hasattr(options, spec.name)}
     settings = RepoSettings(**own, **given)
-    output = Path(options.output)
-    write(plan(settings), output)
+    output, repository = Path(options.output), plan(settings)
+    if options.explain:
+        print(explained(repository, settings))
+        return 0
+    if repository.contract.inferred:
+        print(f"note: {repository.contract.inferred}", file=sys.stderr)
+    write(repository, output)
     print(
         f"{output} is ready: next `model-repo-builder launch {output}`, "
         f"and `gateway serve --config {output / FILE_NAME}`"
@@ -120,12 +148,14 @@ def _flagged() -> list[Field[object]]:
 def _add_flag(group: argparse._ArgumentGroup, name: str, kind: str, default: object) -> None:
     """A setting as a flag. Left away it is absent, so that the default lives in ``settings`` alone."""
     shown = "" if default is None else f" (default: {str(default).lower() if isinstance(default, bool) else default})"
-    converters: dict[str, Callable[[str], object]] = {"int": int, "float": float, "bool": _boolean}
+    converters: dict[str, Callable[[str], object]] = {"int": int, "float": float, "bool": _boolean, "Path": Path}
     group.add_argument(
         f"--{name.replace('_', '-')}",
         type=converters.get(kind, str),
         choices=CHOICES.get(name),
-        metavar=None if name in CHOICES else {"int": "N", "float": "X", "bool": "true|false"}.get(kind, "TEXT"),
+        metavar=None
+        if name in CHOICES
+        else {"int": "N", "float": "X", "bool": "true|false", "Path": "PATH"}.get(kind, "TEXT"),
         default=argparse.SUPPRESS,
         help=_HELP[name] + shown,
     )

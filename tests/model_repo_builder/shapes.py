@@ -67,13 +67,21 @@ def openvino_settings(folder: Path, **changes: Any) -> RepoSettings:
     return RepoSettings(**given)
 
 
-def write_engine(folder: Path, **build: Any) -> Path:
+def write_engine(
+    folder: Path,
+    *,
+    version: str | None = "0.10.0",
+    ranks: int = 1,
+    pretrained: dict[str, Any] | None = None,
+    **build: Any,
+) -> Path:
     """What trtllm-build leaves behind, without the engine itself."""
     folder.mkdir(parents=True)
-    (folder / "rank0.engine").touch()
+    for rank in range(ranks):
+        (folder / f"rank{rank}.engine").touch()
     config = {
-        "version": "0.10.0",
-        "pretrained_config": {"vocab_size": 152064},
+        "version": version,
+        "pretrained_config": {"vocab_size": 152064, **(pretrained or {})},
         "build_config": {
             "max_input_len": 1024,
             "max_output_len": 512,

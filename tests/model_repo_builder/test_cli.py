@@ -41,7 +41,7 @@ def test_repo_writes_and_says_what_comes_next(given: dict[str, str], tmp_path: P
         ({"--engine": "cuda"}, "invalid choice: 'cuda'"),
         ({"--engine": "trtllm"}, "needs engine_dir"),
         ({"--engine": "trtllm", "--engine-dir": "/no/engine"}, "has no config.json"),
-        ({"--contract": "v9"}, "invalid choice: 'v9'"),
+        ({"--contract": "v9"}, "no contract 'v9'"),
         ({"--batch-scheduler-policy": "guaranteed_completion"}, "invalid choice"),
         ({"--triton-max-batch-size": "0"}, "at least 1"),
         ({"--triton-max-batch-size": "many"}, "invalid int value: 'many'"),

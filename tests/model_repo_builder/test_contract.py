@@ -24,8 +24,28 @@ def test_every_release_loads() -> None:
 
 
 def test_unknown_release_names_the_known_ones() -> None:
-    with pytest.raises(ContractError, match=r"no contract 'v9'.*v0\.10\.0"):
+    with pytest.raises(ContractError, match=r"no contract 'v9'.*0\.10.*1\.2"):
         load("v9")
+
+
+@pytest.mark.parametrize(
+    ("name", "contract", "inferred"),
+    [
+        ("0.10.0", "v0.10.0", False),
+        ("v0.10.0", "v0.10.0", False),
+        ("0.16", "v0.16.0", False),
+        ("0.18.1", "v0.18.2", False),
+        ("main_2025-05-13", "main_2025-05-13", True),
+        ("0.21.0", "main_2025-05-13", True),
+        ("1.1.0rc6", "v1.1.0rc6", True),
+        ("1.0", "v1.1.0rc6", True),
+        ("1.2.1", "v1.1.0rc6", True),
+    ],
+)
+def test_releases_as_users_write_them(name: str, contract: str, inferred: bool) -> None:
+    loaded = load(name)
+    assert loaded.release == contract
+    assert (loaded.inferred is not None) is inferred
 
 
 def test_unknown_engine_names_the_known_ones() -> None:
@@ -45,9 +65,10 @@ def test_bls_inputs_reach_the_engine_under_its_names() -> None:
     assert set(wiring) == names - made_elsewhere - bias_and_draft
 
 
+@pytest.mark.parametrize("release", releases())
 @pytest.mark.parametrize("engine", ["openvino", "trtllm"])
-def test_our_additions_take_nothing_away(engine: str) -> None:
-    plain = load("v0.10.0")
+def test_our_additions_take_nothing_away(engine: str, release: str) -> None:
+    plain = load(release)
     for before, after in zip(plain.models, extend(plain, engine).models, strict=True):
         assert after.inputs[: len(before.inputs)] == before.inputs
         assert after.outputs[: len(before.outputs)] == before.outputs
@@ -70,8 +91,23 @@ def test_only_the_cpu_engine_takes_guides(engine: str, guided: tuple[str, ...]) 
         assert ("guided_decoding_guide_types" in after.parameters) == (before.name in guided)
 
 
-def test_guides_reach_the_engine_by_both_text_routes() -> None:
-    contract = extend(load("v0.10.0"), "openvino")
+@pytest.mark.parametrize("release", releases())
+def test_guides_are_declared_once(release: str) -> None:
+    for model in extend(load(release), "openvino").models:
+        names = [tensor.name for tensor in model.inputs]
+        assert [name for name in names if name in GUIDED] == (list(GUIDED) if model.name in GUIDED_MODELS else [])
+
+
+@pytest.mark.parametrize("release", releases())
+def test_an_engine_that_could_take_guides_says_which(release: str) -> None:
+    for model in extend(load(release), "trtllm").models:
+        declares = GUIDED[0] in [tensor.name for tensor in model.inputs]
+        assert ("guided_decoding_guide_types" in model.parameters) == declares
+
+
+@pytest.mark.parametrize("release", releases())
+def test_guides_reach_the_engine_by_both_text_routes(release: str) -> None:
+    contract = extend(load(release), "openvino")
     (step,) = (step for step in contract.model("ensemble").steps if step.model == "tensorrt_llm")
     wiring = contract.engine_inputs("tensorrt_llm_bls")
     for name in GUIDED:
@@ -98,14 +134,15 @@ def test_guided_inputs_are_declared_as_later_releases_do() -> None:
         ] == [(t["name"], t["data_type"], t["dims"], t["optional"], t["allow_ragged_batch"]) for t in later]
 
 
-def test_golden_facts() -> None:
+@pytest.mark.parametrize("release", releases())
+def test_golden_facts(release: str) -> None:
     """The packaged data against the facts it was taken from."""
-    source = SHARED / "triton_repo_v0.10.0.json"
+    source = SHARED / f"triton_repo_{release}.json"
     if not source.is_file():
         reason = f"the contract facts in {source.parent} are not on this machine"
         pytest.skip(reason)
     facts = json.loads(source.read_text("utf-8"))["models"]
-    contract = load("v0.10.0")
+    contract = load(release)
     assert [model.name for model in contract.models] == list(facts)
     for model in contract.models:
         assert _flat(model) == _expected(facts[model.name]), model.name
@@ -123,13 +160,21 @@ def _flat(model: Model) -> dict[str, Any]:
         "max_batch_size": _raw(model.max_batch_size),
         "decoupled": _raw(model.decoupled),
         "batching": batching
-        and ([_raw(size) for size in batching.preferred_batch_size], _raw(batching.max_queue_delay_microseconds)),
+        and (
+            [_raw(size) for size in batching.preferred_batch_size],
+            _raw(batching.max_queue_delay_microseconds),
+            _raw(batching.max_queue_size),
+        ),
         "instances": instances and (_raw(instances.count), instances.kind),
-        "inputs": [(t.name, t.type, t.dims, t.reshape, t.optional, t.ragged) for t in model.inputs],
-        "outputs": [(t.name, t.type, t.dims, t.reshape) for t in model.outputs],
+        "inputs": [(t.name, _raw(t.type), t.dims, t.reshape, t.optional, t.ragged) for t in model.inputs],
+        "outputs": [(t.name, _hashable(_raw(t.type)), t.dims, t.reshape) for t in model.outputs],
         "parameters": {name: _raw(value) for name, value in model.parameters.items()},
         "steps": [(step.model, dict(step.inputs), dict(step.outputs)) for step in model.steps],
     }
+
+
+def _hashable(raw: Any) -> Any:
+    return tuple(raw.items()) if isinstance(raw, dict) else raw
 
 
 def _expected(facts: dict[str, Any]) -> dict[str, Any]:
@@ -139,6 +184,9 @@ def _expected(facts: dict[str, Any]) -> dict[str, Any]:
     def shape(raw: Any) -> Any:
         return None if raw is None else tuple(raw)
 
+    def kind(raw: Any) -> Any:
+        return raw if isinstance(raw, dict) else raw.removeprefix("TYPE_")
+
     batching = facts["dynamic_batching"]
     group = facts["instance_group"][0] if facts["instance_group"] else None
     return {
@@ -147,12 +195,16 @@ def _expected(facts: dict[str, Any]) -> dict[str, Any]:
         "max_batch_size": value(facts["max_batch_size"]),
         "decoupled": value(facts["decoupled"]),
         "batching": batching
-        and ([value(size) for size in batching["preferred_batch_size"]], batching["max_queue_delay_microseconds"]),
+        and (
+            [value(size) for size in batching["preferred_batch_size"]],
+            batching["max_queue_delay_microseconds"],
+            batching["default_queue_policy_max_queue_size"],
+        ),
         "instances": group and (value(group["count"]), group["kind"]),
         "inputs": [
             (
                 t["name"],
-                t["data_type"].removeprefix("TYPE_"),
+                kind(t["data_type"]),
                 tuple(t["dims"]),
                 shape(t["reshape"]),
                 t["optional"],
@@ -160,10 +212,13 @@ def _expected(facts: dict[str, Any]) -> dict[str, Any]:
             )
             for t in facts["inputs"]
         ],
-        "outputs": [
-            (t["name"], t["data_type"].removeprefix("TYPE_"), tuple(t["dims"]), shape(t["reshape"]))
-            for t in facts["outputs"]
-        ],
+        # An output that a release declares twice is declared once.
+        "outputs": list(
+            dict.fromkeys(
+                (t["name"], _hashable(kind(t["data_type"])), tuple(t["dims"]), shape(t["reshape"]))
+                for t in facts["outputs"]
+            )
+        ),
         "parameters": {name: value(raw) for name, raw in (facts["parameters"] or {}).items()},
         "steps": [(s["model_name"], s["input_map"], s["output_map"]) for s in facts["ensemble_scheduling"] or []],
     }

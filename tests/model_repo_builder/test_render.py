@@ -8,10 +8,11 @@ from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
 from model_repo_builder.checkpoint import read_model
-from model_repo_builder.contract import Model, Setting, extend, load
+from model_repo_builder.contract import Model, Setting, extend, load, releases
 from model_repo_builder.errors import ContractError
 from model_repo_builder.render import pbtxt
-from model_repo_builder.repository import plan, setting_values
+from model_repo_builder.repository import plan
+from model_repo_builder.setting_values import setting_values
 from tests.model_repo_builder.shapes import openvino_settings
 
 MODELS = [model.name for model in load("v0.10.0").models]
@@ -25,8 +26,9 @@ def values(tmp_path: Path) -> Any:
 
 @pytest.mark.parametrize("engine", ["openvino", "trtllm"])
 @pytest.mark.parametrize("name", MODELS)
-def test_parsed_back_it_is_the_contract(values: Any, engine: str, name: str) -> None:
-    model = extend(load("v0.10.0"), engine).model(name)
+@pytest.mark.parametrize("release", releases())
+def test_parsed_back_it_is_the_contract(values: Any, release: str, engine: str, name: str) -> None:
+    model = extend(load(release), engine).model(name)
     config = text_format.Parse(pbtxt(model, values), model_config_pb2.ModelConfig())
     assert _read(config) == _declared(model, values)
 
@@ -72,7 +74,8 @@ def _read(config: Any) -> dict[str, Any]:
             case "model_transaction_policy":
                 read[field.name] = value.decoupled
             case "dynamic_batching":
-                read[field.name] = (list(value.preferred_batch_size), value.max_queue_delay_microseconds)
+                sizes, policy = list(value.preferred_batch_size), value.default_queue_policy
+                read[field.name] = (sizes, value.max_queue_delay_microseconds, policy.max_queue_size)
             case "ensemble_scheduling":
                 read[field.name] = [
                     (step.model_name, step.model_version, dict(step.input_map), dict(step.output_map))
@@ -98,7 +101,10 @@ def _declared(model: Model, values: Any) -> dict[str, Any]:
         return str(value).lower() if isinstance(value, bool) else str(value)
 
     def tensors(given: Any) -> list[tuple[Any, ...]]:
-        return [(t.name, f"TYPE_{t.type}", t.dims, t.reshape, t.optional, t.ragged) for t in given]
+        return [
+            (t.name, f"TYPE_{resolve(t.type).removeprefix('TYPE_')}", t.dims, t.reshape, t.optional, t.ragged)
+            for t in given
+        ]
 
     declared: dict[str, Any] = {
         "name": model.name,
@@ -113,7 +119,8 @@ def _declared(model: Model, values: Any) -> dict[str, Any]:
     if model.dynamic_batching:
         batching = model.dynamic_batching
         sizes = [resolve(size) for size in batching.preferred_batch_size]
-        declared["dynamic_batching"] = (sizes, resolve(batching.max_queue_delay_microseconds))
+        delay, queue = resolve(batching.max_queue_delay_microseconds), resolve(batching.max_queue_size)
+        declared["dynamic_batching"] = (sizes, delay or 0, queue or 0)
     if model.instances:
         declared["instance_group"] = [(resolve(model.instances.count), model.instances.kind)]
     parameters = {name: resolve(value) for name, value in model.parameters.items()}

@@ -1,5 +1,6 @@
 import ast
 import json
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -128,9 +129,8 @@ def test_a_file_in_the_way(tmp_path: Path) -> None:
 
 def test_a_failure_half_way_leaves_nothing(tmp_path: Path) -> None:
     # A file where a folder must be: the second file of the plan cannot be written.
-    broken = Plan(
-        {PurePosixPath("a"): b"1", PurePosixPath("a/b"): b"2"}, plan(openvino_settings(tmp_path / "in")).gateway
-    )
+    files = {PurePosixPath("a"): b"1", PurePosixPath("a/b"): b"2"}
+    broken = replace(plan(openvino_settings(tmp_path / "in")), files=files)
     with pytest.raises(RepositoryError, match="nothing was left there"):
         write(broken, tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
