@@ -11,7 +11,7 @@ import uuid
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from gateway.core import capabilities
 from gateway.core.errors import ModelNotFound, UnsupportedField, UpstreamError
@@ -22,13 +22,15 @@ from gateway.core.sampling import ModelLimits
 from gateway.core.schema.chat import ChatRequest, SamplingFields
 from gateway.core.schema.completions import CompletionRequest
 from gateway.core.tensors import Tensor
-from gateway.core.types import Adapter, Delta, Generate, Prompt, Tokenizer
+from gateway.core.types import Adapter, Delta, Generate, GuideKind, Prompt, Tokenizer
 from gateway.fan_out import merged
 from gateway.metrics import Metrics
 from gateway.offload import offloaded
 from gateway.triton.backend import Backend
 
 T = TypeVar("T")
+
+ALL_GUIDES = frozenset(get_args(GuideKind))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +124,20 @@ class Service:
         ignored = (*ignored, *ignored_fields(request, model.tokenizer))
         if ignored and self._strict:
             raise UnsupportedField(f"'{ignored[0]}' is unknown, and this server is strict.", param=ignored[0])
-        bound = await model.backend.bound()
-        limits = replace(model.limits, guides=bound.guides)
         id = f"{prefix}{uuid.uuid4().hex}"  # also Triton's request id, which must be unique among those in flight
         seed = random.getrandbits(63)
-        generates = await offloaded(lambda: build(request, limits, model.tokenizer, id=id, seed=seed), size)
+
+        def built(guides: frozenset[str]) -> tuple[Generate, ...]:
+            limits = replace(model.limits, guides=guides)
+            return build(request, limits, model.tokenizer, id=id, seed=seed)
+
+        try:
+            bound = await model.backend.bound()
+        except UpstreamError:
+            # A request that is wrong whatever the model can do is told so, and not to try again.
+            await offloaded(lambda: built(ALL_GUIDES), size)
+            raise
+        generates = await offloaded(lambda: built(bound.guides), size)
         # What the model cannot do is said here, before anything runs.
         tensors = tuple(bound.encode(generate, model.tokenizer) for generate in generates)
         return Prepared(id, model.name, generates, bound, tensors, ignored)

@@ -74,6 +74,9 @@ def test_triton_away_is_a_503_that_says_when_to_try_again(tmp_path: Path, tokeni
             reply = httpx.post(f"{gateway.api}/chat/completions", json=body, timeout=30)
             assert (reply.status_code, reply.headers["retry-after"]) == (503, "1")
             assert reply.json()["error"]["code"] == "service_unavailable"
+        wrong = {"model": "q", "messages": messages("hi " * 3000)}
+        reply = httpx.post(f"{gateway.api}/chat/completions", json=wrong, timeout=30)
+        assert reply.json()["error"]["code"] == "context_length_exceeded", "trying again would not help"
 
 
 def test_flags_alone_and_the_builder_s_file_alone(
