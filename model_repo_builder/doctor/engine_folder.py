@@ -184,6 +184,12 @@ def logits(subject: Subject) -> Iterator[Finding]:
                 )
 
 
+def served_engine(subject: Subject) -> tuple[Config | None, Engine | None]:
+    """The engine model, if TensorRT-LLM is behind it, and its engine as far as it can be read from here."""
+    config, folder = _served(subject)
+    return config, None if folder is None else read_engine(folder)
+
+
 def _served(subject: Subject) -> tuple[Config | None, Path | None]:
     config = subject.model(ENGINE)
     if config is None or config.backend != _BACKEND:
@@ -192,8 +198,7 @@ def _served(subject: Subject) -> tuple[Config | None, Path | None]:
 
 
 def _engines(subject: Subject) -> Iterator[tuple[Config, Engine]]:
-    config, folder = _served(subject)
-    engine = None if folder is None else read_engine(folder)
+    config, engine = served_engine(subject)
     if config is not None and engine is not None:
         yield config, engine
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from model_repo_builder.doctor import engine_folder, layout, machine, streaming, tokenizer, values, wiring
+from model_repo_builder.doctor import engine_folder, layout, machine, streaming, tokenizer, values, versions, wiring
 from model_repo_builder.doctor.finding import Finding, Severity
 from model_repo_builder.doctor.subject import Subject
 
@@ -10,6 +10,7 @@ CHECKS = (
     *layout.CHECKS,
     *wiring.CHECKS,
     *engine_folder.CHECKS,
+    *versions.CHECKS,
     *tokenizer.CHECKS,
     *values.CHECKS,
     *streaming.CHECKS,

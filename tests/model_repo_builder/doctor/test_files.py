@@ -96,6 +96,14 @@ ENGINE: list[tuple[str, Callable[[Path], object], tuple[str, str, str]]] = [
         built(build_config__kv_cache_type="DISABLED"),
         ("error", "engine-batching", "tensorrt_llm"),
     ),
+    ("another release", built(version="0.16.0"), ("error", "engine-version", "tensorrt_llm")),
+    (
+        "another release, and models of none",
+        both(built(version="0.16.0"), lambda r: change(r, "tensorrt_llm", lambda c: c.output.add(name="mine"))),
+        ("warning", "engine-version", "tensorrt_llm"),
+    ),
+    ("a release of the future", built(version="9.0.0"), ("warning", "engine-version", "tensorrt_llm")),
+    ("no release", built(version=""), ("warning", "engine-version", "tensorrt_llm")),
     ("logits", built(pretrained_config__logits_dtype="float16"), ("warning", "logits-type", "tensorrt_llm")),
 ]
 TOKENIZER: list[tuple[str, Callable[[Path], object], tuple[str, str, str]]] = [
