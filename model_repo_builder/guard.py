@@ -1,7 +1,7 @@
 """Runs one server and never outlives its starter: ``python guard.py FD SHM_PREFIX FOLDER -- COMMAND``.
 
-A small process between the launcher and tritonserver. FD is the read end of a pipe that the launcher holds:
-when it closes, for whatever reason, even SIGKILL, the server and all its helper processes are killed. However
+A small process between the launcher and tritonserver (or mpirun). FD is the read end of a pipe that the launcher
+holds: when it closes, for whatever reason, even SIGKILL, the server and all its helper processes are killed. However
 the run ends, the guard removes the shared memory with the prefix and the private folder. It passes SIGTERM on
 once; a second one kills. Standard library only.
 """
@@ -49,6 +49,7 @@ def main(arguments: list[str]) -> int:
     finally:
         _kill(server.pid)
         server.wait()
+        _kill_orphans()
         for leftover in SHARED_MEMORY.glob(f"{prefix}*"):
             leftover.unlink(missing_ok=True)
         shutil.rmtree(folder, ignore_errors=True)
@@ -78,6 +79,30 @@ def _kill(group: int) -> None:
         os.killpg(group, signal.SIGKILL)
     except ProcessLookupError:
         return
+
+
+def _kill_orphans() -> None:
+    """What the server started in groups of its own, as mpirun does, is this process's child by now."""
+    while True:
+        for child in _children():
+            os.kill(child, signal.SIGKILL)  # a child cannot be another process yet: it was not waited for
+        try:
+            os.waitpid(-1, 0)
+        except ChildProcessError:
+            return
+
+
+def _children() -> list[int]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            # After the name in parentheses, which may hold anything: the state, then the parent.
+            parent = int((entry / "stat").read_text(errors="replace").rpartition(")")[2].split()[1])
+        except (OSError, ValueError, IndexError):
+            continue  # no process, or one that has just ended
+        if parent == os.getpid():
+            found.append(int(entry.name))
+    return found
 
 
 def _noted(number: int, frame: FrameType | None) -> None:

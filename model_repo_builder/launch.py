@@ -1,4 +1,4 @@
-"""One running tritonserver: started, watched until it is ready, stopped, and nothing of it left behind.
+"""One running tritonserver, or the ranks of one: started, watched until it is ready, stopped, nothing left behind.
 
     with TritonServer.start(repository, ports=Ports.free()) as server:
         server.wait_ready(60)
@@ -18,20 +18,24 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import IO
 
+from model_repo_builder.deployment import Official
 from model_repo_builder.errors import LaunchError
+from model_repo_builder.official_launcher import argv, launcher
 from model_repo_builder.ports import Ports, check_ports
 from model_repo_builder.triton_log import Loading, loading, reason
-from model_repo_builder.tritonserver import find_tritonserver, surroundings
+from model_repo_builder.tritonserver import find_mpirun, find_tritonserver, surroundings
 
 _POLL_SECONDS = 0.1
 _EXIT_TIMEOUT_SECONDS = 10
 _ANY_ADDRESS = ("0.0.0.0", "::", "")
+_LISTENERS = ("grpc", "http", "metrics")
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,33 +66,42 @@ class TritonServer:
         tritonserver: Path | None = None,
         log_file: Path | None = None,
         arguments: Iterable[str] = (),
+        official: Official | None = None,
+        environment: Mapping[str, str] = _NOTHING,
     ) -> TritonServer:
         """Returns as soon as the process runs; the models are still loading then."""
         ports = ports or Ports()
         check_repository(repository)
         installation = find_tritonserver(tritonserver, os.environ)
+        mpirun = find_mpirun(os.environ) if official and not official.options.no_mpi else "mpirun"
         check_ports(host, ports)
         prefix = f"qtg-{secrets.token_hex(6)}-"
         log = _open_log(log_file)
         folder = Path(tempfile.mkdtemp(prefix=prefix))
         try:
             around = surroundings(installation, folder, os.environ)
-            command = [
-                str(installation.binary),
-                *("--model-repository", str(repository.resolve())),
-                *(item for name in ("grpc", "http", "metrics") for item in (f"--{name}-address", host)),
-                *(
-                    item
-                    for name in ("grpc", "http", "metrics")
-                    for item in (f"--{name}-port", str(getattr(ports, name)))
-                ),
-                *("--backend-config", f"python,shm-region-prefix-name={prefix}"),
-                *("--exit-timeout-secs", str(_EXIT_TIMEOUT_SECONDS)),
-                "--disable-auto-complete-config",
+            extra = (
+                *(item for name in _LISTENERS for item in (f"--{name}-address", host)),
+                *(() if _has_exit_timeout(official) else ("--exit-timeout-secs", str(_EXIT_TIMEOUT_SECONDS))),
                 *around.arguments,
                 *arguments,
-            ]
-            process, lifeline = _guarded(command, prefix, folder, {**os.environ, **around.environment}, log)
+            )
+            if official is None:
+                command = _plain(installation.binary, repository.resolve(), ports, prefix, extra)
+            else:
+                options = replace(
+                    official.options,
+                    model_repository=str(repository.resolve()),
+                    tritonserver=str(installation.binary),
+                    mpirun=mpirun,
+                    ports=ports,
+                    exit_timeout=_EXIT_TIMEOUT_SECONDS if _has_exit_timeout(official) else None,
+                    shm_prefix=prefix,
+                    extra=extra,
+                )
+                command = list(argv(official.release, options))
+            together = {**os.environ, **around.environment, **environment}
+            process, lifeline = _guarded(command, prefix, folder, together, log)
         except BaseException:
             log.close()
             for leftover in sorted(folder.rglob("*"), reverse=True):
@@ -100,19 +113,36 @@ class TritonServer:
     def wait_ready(self, timeout: float, progress: Callable[[Progress], None] | None = None) -> None:
         """Returns when every model can be called. Otherwise a LaunchError with the reason out of the log."""
         start = time.monotonic()
-        while not self._ready():
+        while not self.ready():
             elapsed = time.monotonic() - start
             if progress is not None:
                 progress(Progress(elapsed, loading(self.log_text())))
             code = self.wait_for(_POLL_SECONDS)
             if code is not None:
-                log = self.log_text()
-                why = reason(log) or f"it ended with exit code {code} and named no reason"
-                raise LaunchError(f"tritonserver did not start: {why}", log)
+                raise self.did_not_start(code)
             if elapsed > timeout:
-                log = self.log_text()
-                waiting = ", ".join(loading(log).waiting) or "nothing that the log names"
-                raise LaunchError(f"tritonserver was not ready after {timeout:.0f} s; still loading: {waiting}", log)
+                raise self.not_ready_after(timeout)
+
+    def did_not_start(self, code: int) -> LaunchError:
+        log = self.log_text()
+        why = reason(log) or f"it ended with exit code {code} and named no reason"
+        return LaunchError(f"tritonserver did not start: {why}", log)
+
+    def not_ready_after(self, timeout: float) -> LaunchError:
+        log = self.log_text()
+        waiting = ", ".join(loading(log).waiting) or "nothing that the log names"
+        return LaunchError(f"tritonserver was not ready after {timeout:.0f} s; still loading: {waiting}", log)
+
+    def ready(self) -> bool:
+        """Whether every model can be called."""
+        connection = http.client.HTTPConnection(_reachable(self.host), self.ports.http, timeout=2)
+        try:
+            connection.request("GET", "/v2/health/ready")
+            return connection.getresponse().status == 200 and self.poll() is None
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
 
     def log_text(self) -> str:
         """All that the server wrote so far."""
@@ -171,16 +201,6 @@ class TritonServer:
         self.stop()
         self._log.close()
 
-    def _ready(self) -> bool:
-        connection = http.client.HTTPConnection(_reachable(self.host), self.ports.http, timeout=2)
-        try:
-            connection.request("GET", "/v2/health/ready")
-            return connection.getresponse().status == 200 and self.poll() is None
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            connection.close()
-
 
 def check_repository(repository: Path) -> None:
     if not repository.is_dir():
@@ -189,12 +209,30 @@ def check_repository(repository: Path) -> None:
         raise LaunchError(f"{repository} is no model repository: no folder in it has a config.pbtxt")
 
 
+def _plain(binary: Path, repository: Path, ports: Ports, prefix: str, extra: Iterable[str]) -> list[str]:
+    return [
+        str(binary),
+        *("--model-repository", str(repository)),
+        *(item for name in _LISTENERS for item in (f"--{name}-port", str(getattr(ports, name)))),
+        *("--backend-config", f"python,shm-region-prefix-name={prefix}"),
+        "--disable-auto-complete-config",
+        *extra,
+    ]
+
+
+def _has_exit_timeout(official: Official | None) -> bool:
+    """Whether the official composition has a place of its own for it."""
+    return official is not None and "exit_timeout" in launcher(official.release).options
+
+
 def _guarded(
     command: list[str], prefix: str, folder: Path, environment: dict[str, str], log: IO[bytes]
 ) -> tuple[subprocess.Popen[bytes], int]:
     """The guard as a process, and the end of the pipe that keeps it going."""
     environment.setdefault("HF_HUB_OFFLINE", "1")  # a model that is served is on this machine
     environment.setdefault("TOKENIZERS_PARALLELISM", "false")
+    # Open MPI 4 kills its ranks a second after asking them to end, while requests are still running.
+    environment.setdefault("OMPI_MCA_odls_base_sigkill_timeout", str(_EXIT_TIMEOUT_SECONDS))
     guarded, lifeline = os.pipe()
     try:
         process = subprocess.Popen(

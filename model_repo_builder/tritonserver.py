@@ -63,6 +63,16 @@ def find_tritonserver(given: Path | None, environment: Mapping[str, str]) -> Ins
     )
 
 
+def find_mpirun(environment: Mapping[str, str]) -> str:
+    found = shutil.which("mpirun", path=environment.get("PATH"))
+    if found is None:
+        raise LaunchError(
+            "mpirun was not found, and TensorRT-LLM's ranks are started with it: run inside NVIDIA's Triton container, "
+            "put Open MPI's mpirun on PATH, or give --no-mpi for an engine of one GPU (from 0.19)"
+        )
+    return found
+
+
 def surroundings(installation: Installation, folder: Path, environment: Mapping[str, str]) -> Surroundings:
     """Prepares ``folder`` (private, removed after the run) for the installation."""
     if installation.wheel is None:
