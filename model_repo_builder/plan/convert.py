@@ -57,7 +57,7 @@ def _convert(
     line.put_if_known("--qwen_type", facts.family, "this release's default is qwen, whatever the model")
     line.put("--dtype", recipe.dtype, "the default differs between releases")
     _ranks(line, recipe, facts)
-    line.put("--workers", recipe.workers or recipe.world_size, "ranks converted at once")
+    line.put("--workers", recipe.workers or 1, "ranks converted at once, each with a whole checkpoint in memory")
     weight_only = {"int8_weight_only": "int8", "int4_weight_only": "int4"}.get(recipe.quantization)
     if weight_only:
         line.put("--use_weight_only")
