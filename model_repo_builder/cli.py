@@ -10,8 +10,9 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from model_repo_builder.commands import doctor, launch, plan, repo
+from model_repo_builder.commands import build, diff, doctor, launch, plan, repo
 from model_repo_builder.errors import (
+    BuildError,
     BuilderError,
     CheckpointError,
     ContractError,
@@ -20,7 +21,7 @@ from model_repo_builder.errors import (
     SettingsError,
 )
 
-COMMANDS = (plan, repo, launch, doctor)
+COMMANDS = (plan, build, repo, launch, doctor, diff)
 _USAGE_ERRORS = (SettingsError, ContractError, CheckpointError, RepositoryError)
 
 
@@ -33,6 +34,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         if error.log:
             print(f"\n--- tritonserver's log ---\n{error.log.rstrip()}", file=sys.stderr)
+        return 1
+    except BuildError as error:
+        print(f"error: {error}", file=sys.stderr)
+        if error.log:
+            print(f"\n--- end of the log ---\n{error.log.rstrip()}", file=sys.stderr)
         return 1
     except _USAGE_ERRORS as error:
         print(f"error: {error}", file=sys.stderr)
