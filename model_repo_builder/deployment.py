@@ -29,6 +29,7 @@ class Wishes:
     visible: tuple[str, ...] = ()
     world_size: int | None = None
     release: Release | None = None
+    installed: Release | None = None
     no_mpi: bool = False
     oversubscribe: bool = False
     orchestrator: bool = False
@@ -99,6 +100,7 @@ def _official(wishes: Wishes, engines: Sequence[ServedEngine]) -> Official | Non
     if llmapi and wishes.world_size is None and not asked:
         return None  # llmapi starts the processes for its other GPUs by itself
     release = wishes.release or next((each.release for each in engines if each.release), None)
+    release = release or wishes.installed
     if release is None and not llmapi:
         raise SettingsError("which TensorRT-LLM this engine is of is not known: give it with --trtllm-version")
     options = Options(

@@ -13,6 +13,7 @@ from __future__ import annotations
 import http.client
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,13 +28,12 @@ from typing import IO
 from model_repo_builder.deployment import Official
 from model_repo_builder.errors import LaunchError
 from model_repo_builder.official_launcher import argv, launcher
-from model_repo_builder.ports import Ports, check_ports
+from model_repo_builder.ports import Ports, address, check_ports
 from model_repo_builder.triton_log import Loading, loading, reason
 from model_repo_builder.tritonserver import find_mpirun, find_tritonserver, surroundings
 
 _POLL_SECONDS = 0.1
-_EXIT_TIMEOUT_SECONDS = 10
-_ANY_ADDRESS = ("0.0.0.0", "::", "")
+EXIT_TIMEOUT_SECONDS = 10
 _LISTENERS = ("grpc", "http", "metrics")
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -48,9 +48,16 @@ class TritonServer:
     """A started server. Leaving the ``with`` block stops it."""
 
     def __init__(
-        self, process: subprocess.Popen[bytes], lifeline: int, log: IO[bytes], host: str, ports: Ports
+        self,
+        process: subprocess.Popen[bytes],
+        lifeline: int,
+        folder: Path,
+        log: IO[bytes],
+        host: str,
+        ports: Ports,
     ) -> None:
         self._process = process
+        self._folder = folder
         self._lifeline = lifeline
         self._log = log
         self.host = host
@@ -82,7 +89,7 @@ class TritonServer:
             around = surroundings(installation, folder, os.environ)
             extra = (
                 *(item for name in _LISTENERS for item in (f"--{name}-address", host)),
-                *(() if _has_exit_timeout(official) else ("--exit-timeout-secs", str(_EXIT_TIMEOUT_SECONDS))),
+                *(() if _has_exit_timeout(official) else ("--exit-timeout-secs", str(EXIT_TIMEOUT_SECONDS))),
                 *around.arguments,
                 *arguments,
             )
@@ -95,7 +102,7 @@ class TritonServer:
                     tritonserver=str(installation.binary),
                     mpirun=mpirun,
                     ports=ports,
-                    exit_timeout=_EXIT_TIMEOUT_SECONDS if _has_exit_timeout(official) else None,
+                    exit_timeout=EXIT_TIMEOUT_SECONDS if _has_exit_timeout(official) else None,
                     shm_prefix=prefix,
                     extra=extra,
                 )
@@ -104,11 +111,9 @@ class TritonServer:
             process, lifeline = _guarded(command, prefix, folder, together, log)
         except BaseException:
             log.close()
-            for leftover in sorted(folder.rglob("*"), reverse=True):
-                leftover.rmdir() if leftover.is_dir() and not leftover.is_symlink() else leftover.unlink()
-            folder.rmdir()
+            shutil.rmtree(folder, ignore_errors=True)
             raise
-        return cls(process, lifeline, log, host, ports)
+        return cls(process, lifeline, folder, log, host, ports)
 
     def wait_ready(self, timeout: float, progress: Callable[[Progress], None] | None = None) -> None:
         """Returns when every model can be called. Otherwise a LaunchError with the reason out of the log."""
@@ -135,7 +140,7 @@ class TritonServer:
 
     def ready(self) -> bool:
         """Whether every model can be called."""
-        connection = http.client.HTTPConnection(_reachable(self.host), self.ports.http, timeout=2)
+        connection = http.client.HTTPConnection(self.http_address, timeout=2)
         try:
             connection.request("GET", "/v2/health/ready")
             return connection.getresponse().status == 200 and self.poll() is None
@@ -146,20 +151,23 @@ class TritonServer:
 
     def log_text(self) -> str:
         """All that the server wrote so far."""
+        return self.log_bytes().decode("utf-8", "replace")
+
+    def log_bytes(self, start: int = 0) -> bytes:
         size = os.fstat(self._log.fileno()).st_size
-        return os.pread(self._log.fileno(), size, 0).decode("utf-8", "replace")
+        return os.pread(self._log.fileno(), max(0, size - start), start)
 
     @property
     def grpc_address(self) -> str:
-        return f"{_reachable(self.host)}:{self.ports.grpc}"
+        return address(self.host, self.ports.grpc)
 
     @property
     def http_address(self) -> str:
-        return f"{_reachable(self.host)}:{self.ports.http}"
+        return address(self.host, self.ports.http)
 
     @property
     def metrics_address(self) -> str:
-        return f"{_reachable(self.host)}:{self.ports.metrics}"
+        return address(self.host, self.ports.metrics)
 
     def poll(self) -> int | None:
         """The exit code, or None while it runs."""
@@ -184,12 +192,13 @@ class TritonServer:
         """Ends it, by force where asking does not help, and returns when nothing of it is left. Its exit code."""
         if self.wait_for(0) is None:
             self.terminate()
-            if self.wait_for(_EXIT_TIMEOUT_SECONDS + 5) is None:
+            if self.wait_for(EXIT_TIMEOUT_SECONDS + 5) is None:
                 self.terminate()
         code = self._process.wait()
         if self._lifeline >= 0:
             os.close(self._lifeline)
             self._lifeline = -1
+        shutil.rmtree(self._folder, ignore_errors=True)  # the guard may have ended before it could
         return code
 
     def __enter__(self) -> TritonServer:
@@ -232,7 +241,7 @@ def _guarded(
     environment.setdefault("HF_HUB_OFFLINE", "1")  # a model that is served is on this machine
     environment.setdefault("TOKENIZERS_PARALLELISM", "false")
     # Open MPI 4 kills its ranks a second after asking them to end, while requests are still running.
-    environment.setdefault("OMPI_MCA_odls_base_sigkill_timeout", str(_EXIT_TIMEOUT_SECONDS))
+    environment.setdefault("OMPI_MCA_odls_base_sigkill_timeout", str(EXIT_TIMEOUT_SECONDS))
     guarded, lifeline = os.pipe()
     try:
         process = subprocess.Popen(
@@ -269,7 +278,3 @@ def _open_log(path: Path | None) -> IO[bytes]:
         return path.open("w+b")
     except OSError as error:
         raise LaunchError(f"log file {path} cannot be written: {error.strerror}") from error
-
-
-def _reachable(host: str) -> str:
-    return "127.0.0.1" if host in _ANY_ADDRESS else host

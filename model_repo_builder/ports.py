@@ -11,6 +11,8 @@ from dataclasses import dataclass, fields
 
 from model_repo_builder.errors import LaunchError, SettingsError
 
+_ANY_ADDRESS = ("0.0.0.0", "::", "")
+
 
 @dataclass(frozen=True, slots=True)
 class Ports:
@@ -53,3 +55,10 @@ def check_ports(host: str, ports: Ports) -> None:
                 f"{spec.name} port {port} on {host} cannot be used ({error.strerror}): "
                 f"stop what uses it, or choose another with --{spec.name}-port"
             ) from error
+
+
+def address(host: str, port: int) -> str:
+    """Where a client on this machine reaches what listens there."""
+    if host in _ANY_ADDRESS:
+        return f"127.0.0.1:{port}"
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,22 +1,43 @@
-"""``launch``: tritonserver in the foreground, with progress, signals and its exit code."""
+"""``launch``: tritonservers in the foreground, with progress, signals and an exit code."""
 
 from __future__ import annotations
 
 import argparse
+import os
+import shutil
 import signal
+import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
-from model_repo_builder.errors import LaunchError
-from model_repo_builder.launch import Progress, TritonServer
-from model_repo_builder.ports import Ports
+from model_repo_builder.deployment import Instance, Wishes, deployment
+from model_repo_builder.errors import ContractError, LaunchError, SettingsError
+from model_repo_builder.launch import Progress, TritonServer, check_repository
+from model_repo_builder.nginx import HEADER, nginx_conf
+from model_repo_builder.ports import Ports, address, check_ports
+from model_repo_builder.release import Release, detect
+from model_repo_builder.served_engine import served_engines
+from model_repo_builder.supervisor import Supervisor
 
 EXAMPLES = """\
-example:
+examples:
     model-repo-builder launch repository --grpc-port 9001 --http-port 9000 --metrics-port 9002
 
-It stays in the foreground. Ctrl-C (or SIGTERM) lets running requests finish, a second one ends it at once.
+    # two copies of an engine of two GPUs, each on its own, and an nginx in front of them
+    model-repo-builder launch repository --instances 2 --devices '0,1;2,3' --nginx-conf triton.conf
+
+    # several engines behind one server, which starts their workers
+    model-repo-builder launch repository --orchestrator
+
+It stays in the foreground. Ctrl-C (or SIGTERM) lets running requests finish, a second one ends all at once.
+If one instance ends by itself the others are stopped, unless --keep-going is given. Nothing is left behind.
+
+A TensorRT engine is started through mpirun, with as many ranks as its config.json says, by the command that the
+official launch_triton_server.py of its release composes. Those commands are compared with the official ones; that
+mpirun then runs several ranks on GPUs was never tried where this is developed, which has neither. Under mpirun, how
+long running requests have to finish is mpirun's decision.
 """
 
 
@@ -35,79 +56,176 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         launch.add_argument(f"--{name}-port", type=int, default=port, metavar="PORT", help=f"default: {port}")
     launch.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
     launch.add_argument("--tritonserver", metavar="PATH", help="the program, where it is not found by itself")
-    launch.add_argument("--log-file", metavar="FILE", help="keep tritonserver's log in this file")
+    launch.add_argument(
+        "--log-file", metavar="FILE", help="keep tritonserver's log in this file (of several: FILE-1, FILE-2, ...)"
+    )
     launch.add_argument("--verbose", action="store_true", help="show tritonserver's log")
     launch.add_argument(
         "--timeout", type=_seconds, default=600.0, metavar="S", help="give up loading after S seconds (600)"
+    )
+    _add_several(launch.add_argument_group("several instances of the repository (leader mode)"))
+    _add_mpi(launch.add_argument_group("TensorRT-LLM on several GPUs"))
+
+
+def _add_several(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--instances", type=_count, metavar="N", help="tritonservers to start (1, or one per --devices)")
+    group.add_argument(
+        "--devices",
+        type=_devices,
+        default=(),
+        metavar="'0,1;2,3'",
+        help="CUDA_VISIBLE_DEVICES of each instance (default: the next ones in order)",
+    )
+    group.add_argument(
+        "--port-step", type=int, default=10, metavar="N", help="from the ports of one instance to the next's (10)"
+    )
+    group.add_argument("--keep-going", action="store_true", help="go on with the others when one ends by itself")
+    group.add_argument("--nginx-conf", metavar="FILE", help="write a configuration of nginx that balances them")
+    group.add_argument("--nginx-http-port", type=int, default=8080, metavar="PORT", help="default: 8080")
+    group.add_argument("--nginx-grpc-port", type=int, default=8081, metavar="PORT", help="default: 8081")
+
+
+def _add_mpi(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--world-size", type=_count, metavar="N", help="ranks (default: as the engine's config.json says)"
+    )
+    group.add_argument(
+        "--trtllm-version", type=_release, metavar="V", help="default: the engine's, else the installed one"
+    )
+    group.add_argument("--no-mpi", action="store_true", help="without mpirun: llmapi, or an engine of one GPU")
+    group.add_argument("--oversubscribe", action="store_true", help="mpirun --oversubscribe, for Slurm")
+    group.add_argument("--orchestrator", action="store_true", help="several engines behind one server")
+    group.add_argument(
+        "--disable-spawn-processes",
+        action="store_true",
+        help="orchestrator: start its workers, at the ranks that participant_ids say",
+    )
+    group.add_argument(
+        "--gpu0-pool-bytes", type=int, default=0, metavar="N", help="CUDA memory pool on GPU 0, for vision encoders"
+    )
+    group.add_argument(
+        "--trtllm-llmapi-launch", action="store_true", help="llmapi: start its ranks by mpirun and this program"
     )
 
 
 def run(options: argparse.Namespace) -> int:
     repository = Path(options.repository)
-    ports = Ports(options.grpc_port, options.http_port, options.metrics_port)
-    log_file = Path(options.log_file) if options.log_file else None
-    given = Path(options.tritonserver) if options.tritonserver else None
-    server = TritonServer.start(repository, ports=ports, host=options.host, tritonserver=given, log_file=log_file)
-    stopping = False
+    check_repository(repository)
+    instances = _instances(options, repository)
+    for instance in instances:
+        check_ports(options.host, instance.ports)
+    if options.nginx_conf:
+        _write_nginx(Path(options.nginx_conf), options, instances)
+    several = len(instances) > 1
+    starts = {each.name: partial(_start, options, repository, each, several) for each in instances}
+    shown = _Screen(several, options.verbose)
+    supervisor = Supervisor(starts, shown, timeout=options.timeout, keep_going=options.keep_going)
 
     def stop(number: int, frame: FrameType | None) -> None:
-        nonlocal stopping
-        stopping = True
-        server.terminate()
+        supervisor.terminate()
 
-    with server:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, stop)
-        log = _Tail(server) if options.verbose else None
-        try:
-            server.wait_ready(options.timeout, progress=_Shown(log))
-        except LaunchError:
-            if not stopping:
-                raise
-        else:
-            print(
-                f"Triton is ready: gRPC {server.grpc_address}, HTTP {server.http_address}",
-                file=sys.stderr,
-                flush=True,
-            )
-        while log is not None and server.poll() is None:
-            log.show()
-            server.wait_for(0.2)
-        code = server.wait()
-        if code and not stopping:
-            raise LaunchError(f"tritonserver ended by itself with exit code {code}", server.log_text())
-        return code
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    return supervisor.run()
 
 
-class _Shown:
+def _instances(options: argparse.Namespace, repository: Path) -> tuple[Instance, ...]:
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    wishes = Wishes(
+        ports=Ports(options.grpc_port, options.http_port, options.metrics_port),
+        port_step=options.port_step,
+        instances=options.instances,
+        devices=options.devices,
+        visible=tuple(visible.split(",")) if visible else (),
+        world_size=options.world_size,
+        release=options.trtllm_version,
+        installed=detect(),
+        no_mpi=options.no_mpi,
+        oversubscribe=options.oversubscribe,
+        orchestrator=options.orchestrator,
+        disable_spawn_processes=options.disable_spawn_processes,
+        gpu0_pool_bytes=options.gpu0_pool_bytes,
+        llmapi_launch=options.trtllm_llmapi_launch,
+        gpus=_number_of_gpus() if options.orchestrator else 0,
+        triton_version=os.environ.get("NVIDIA_TRITON_SERVER_VERSION"),
+    )
+    return deployment(wishes, served_engines(repository, options.world_size))
+
+
+def _start(options: argparse.Namespace, repository: Path, instance: Instance, several: bool) -> TritonServer:
+    log_file = Path(options.log_file) if options.log_file else None
+    if log_file and several:
+        log_file = log_file.with_name(f"{log_file.stem}-{instance.name.rpartition('-')[2]}{log_file.suffix}")
+    return TritonServer.start(
+        repository,
+        ports=instance.ports,
+        host=options.host,
+        tritonserver=Path(options.tritonserver) if options.tritonserver else None,
+        log_file=log_file,
+        official=instance.official,
+        environment=instance.environment,
+    )
+
+
+def _write_nginx(path: Path, options: argparse.Namespace, instances: tuple[Instance, ...]) -> None:
+    text = nginx_conf(
+        [address(options.host, each.ports.http) for each in instances],
+        [address(options.host, each.ports.grpc) for each in instances],
+        options.nginx_http_port,
+        options.nginx_grpc_port,
+    )
+    try:
+        if path.exists() and not path.read_text("utf-8", "replace").startswith(HEADER):
+            raise SettingsError(f"{path} was not written by this command: give --nginx-conf another file")
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be written ({error.strerror}): give --nginx-conf another file") from error
+
+
+def _number_of_gpus() -> int:
+    """As the official launcher counts them."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return 0
+    listed = subprocess.run([program, "--list-gpus"], capture_output=True, text=True, check=False)
+    return len(listed.stdout.splitlines())
+
+
+class _Screen:
     """Prints what is loaded whenever that changes, and each ten seconds that it takes."""
 
-    def __init__(self, tail: _Tail | None) -> None:
-        self._last: tuple[object, ...] = ()
-        self._tail = tail
+    def __init__(self, several: bool, verbose: bool) -> None:
+        self._several = several
+        self._verbose = verbose
+        self._last: dict[str, tuple[object, ...]] = {}
+        self._shown: dict[str, int] = {}
 
-    def __call__(self, progress: Progress) -> None:
-        if self._tail is not None:
-            self._tail.show()
+    def output(self, name: str, server: TritonServer) -> None:
+        if self._verbose:
+            new = server.log_bytes(self._shown.get(name, 0))
+            sys.stderr.flush()
+            sys.stderr.buffer.write(new)
+            sys.stderr.buffer.flush()
+            self._shown[name] = self._shown.get(name, 0) + len(new)
+
+    def loading(self, name: str, progress: Progress) -> None:
         now = (progress.models, int(progress.elapsed // 10))
-        if now == self._last:
+        if now == self._last.get(name):
             return
-        self._last = now
+        self._last[name] = now
         loaded, waiting = (", ".join(names) or "-" for names in (progress.models.loaded, progress.models.waiting))
-        print(f"{progress.elapsed:5.1f} s  loaded: {loaded}  loading: {waiting}", file=sys.stderr, flush=True)
+        which = f"{name}  " if self._several else ""
+        self._say(f"{progress.elapsed:5.1f} s  {which}loaded: {loaded}  loading: {waiting}")
 
+    def ready(self, name: str, server: TritonServer) -> None:
+        which = name if self._several else "Triton"
+        self._say(f"{which} is ready: gRPC {server.grpc_address}, HTTP {server.http_address}")
 
-class _Tail:
-    """Prints the server's log as it grows."""
+    def lost(self, name: str, error: LaunchError) -> None:
+        self._say(f"error: {error}; the others go on")
 
-    def __init__(self, server: TritonServer) -> None:
-        self._server = server
-        self._shown = 0
-
-    def show(self) -> None:
-        text = self._server.log_text()
-        print(text[self._shown :], end="", file=sys.stderr, flush=True)
-        self._shown = len(text)
+    def _say(self, line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
 
 
 def _seconds(text: str) -> float:
@@ -118,3 +236,23 @@ def _seconds(text: str) -> float:
     if not 0 < seconds < 1e9:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
     return seconds
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) <= 1024:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to 1024")
+    return int(text)
+
+
+def _release(text: str) -> Release:
+    try:
+        return Release.parse(text)
+    except ContractError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _devices(text: str) -> tuple[tuple[str, ...], ...]:
+    groups = tuple(tuple(device.strip() for device in group.split(",")) for group in text.split(";"))
+    if not all(device for group in groups for device in group):
+        raise argparse.ArgumentTypeError(f"{text!r} are no devices: write them as 0,1;2,3")
+    return groups
