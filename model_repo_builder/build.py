@@ -22,7 +22,7 @@ from typing import Any
 from model_repo_builder import fingerprint
 from model_repo_builder.errors import BuildError, BuildStopped
 from model_repo_builder.stage_record import FOLDER, Records, State, inputs
-from model_repo_builder.stages import PYTHON, Command, Fix, Stage
+from model_repo_builder.stages import OURSELVES, PYTHON, Command, Fix, Stage
 from model_repo_builder.tool import Tool, find, tail
 
 _POLL_SECONDS = 0.2
@@ -54,6 +54,7 @@ class Build:
         environment: Mapping[str, str] = os.environ,
         python: str = sys.executable,
         progress: Callable[[Progress], None] = lambda progress: None,
+        finish: Callable[[Stage], None] = lambda stage: None,
         free: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free,
     ) -> None:
         self._stages = tuple(stages)
@@ -62,6 +63,7 @@ class Build:
         self._environment = environment
         self._python = python
         self._progress = progress
+        self._finish = finish  # what belongs to a stage besides its commands: without it the stage is not finished
         self._free = free
         self._records = Records(output)
         self._stopped = False
@@ -107,11 +109,12 @@ class Build:
                 raise BuildError(f"stage {stage.name} ended well but did not write {path}: see {log}", tail(log))
         for fix in stage.fixes:
             _mend(fix)
+        self._finish(stage)
         self._records.end(state, time.monotonic() - began)
         self._report(state, log, began, ended=True)
 
     def _command(self, state: State, command: Command, log: Path, began: float, lock: int) -> None:
-        program = self._python if command.argv[0] == PYTHON else find(command.argv[0], self._environment, self._python)
+        argv = self._program(command)
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as file:
             start = file.tell()
@@ -120,13 +123,22 @@ class Build:
             shown = file.tell()
             environment = {**self._environment, **command.env}
             self._raise_if_stopped(state)
-            with Tool.start([program, *command.argv[1:]], environment=environment, log=file, keep=(lock,)) as tool:
+            with Tool.start(argv, environment=environment, log=file, keep=(lock,)) as tool:
                 while (code := tool.wait_for(_POLL_SECONDS)) is None:
                     self._report(state, log, began, shown)
                     self._raise_if_stopped(state)
         self._raise_if_stopped(state)
         if code:
             raise BuildError(self._failed(state, code, log), tail(log, start))
+
+    def _program(self, command: Command) -> list[str]:
+        """The command with the program that it names: the builder itself is run as a module of this interpreter."""
+        name, *rest = command.argv
+        if name == PYTHON:
+            return [self._python, *rest]
+        if name == OURSELVES:
+            return [sys.executable, "-m", "model_repo_builder.cli", *rest]
+        return [find(name, self._environment, self._python), *rest]
 
     def _raise_if_stopped(self, state: State) -> None:
         if self._stopped:
@@ -166,8 +178,7 @@ class Build:
                     "move it away, or choose another output folder"
                 )
             for command in stage.commands:
-                if command.argv[0] != PYTHON:
-                    find(command.argv[0], self._environment, self._python)
+                self._program(command)
             if stage.needs_gpu and shutil.which("nvidia-smi", path=self._environment.get("PATH")) is None:
                 raise BuildError(
                     f"stage {stage.name} needs a GPU, and nvidia-smi is not on PATH: "

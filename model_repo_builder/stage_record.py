@@ -16,7 +16,7 @@ from pathlib import Path
 
 from model_repo_builder import fingerprint
 from model_repo_builder.errors import BuildError
-from model_repo_builder.stages import Stage
+from model_repo_builder.stages import OURSELVES, Stage
 
 FOLDER = ".build"
 
@@ -98,7 +98,8 @@ class Records:
         record = {"stage": stage.name, "key": state.key, "seconds": round(seconds, 3), "made": made}
         _write(self._end(stage), json.dumps(record, indent=1) + "\n")
         self._begin(stage).unlink(missing_ok=True)
-        remove(self.aside(stage))
+        if _difference(_read(self._end(stage, aside=True)), stage, self.aside(stage)) is None:
+            remove(self.aside(stage))  # one that somebody changed is kept
         self._end(stage, aside=True).unlink(missing_ok=True)
 
     def aside(self, stage: Stage) -> Path:
@@ -110,17 +111,7 @@ class Records:
             return "it was interrupted" if self.began(stage) else "it has not run yet"
         if record.get("key") != key:
             return "its inputs or its command changed"
-        made = record.get("made")
-        for path in stage.writes:
-            try:
-                same = isinstance(made, dict) and made.get(os.path.relpath(path, stage.output)) == fingerprint.of_file(
-                    path
-                )
-            except OSError:
-                return f"{path.name} is missing"
-            if not same:
-                return f"{path.name} is not the file that it wrote"
-        return ""
+        return _difference(record, stage, stage.output) or ""
 
     def _unless_used_up(self, state: State, later: Sequence[State]) -> State:
         """A large intermediate result may be removed once what is made of it is finished."""
@@ -147,12 +138,26 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def _difference(record: dict[str, object], stage: Stage, folder: Path) -> str | None:
+    """What became of the files of a finished stage, which are in ``folder`` now; None: they are as they were."""
+    made = record.get("made")
+    for path in stage.writes:
+        name = os.path.relpath(path, stage.output)
+        try:
+            same = isinstance(made, dict) and made.get(name) == fingerprint.of_file(folder / name)
+        except OSError:
+            return f"{path.name} is missing"
+        if not same:
+            return f"{path.name} is not the file that it wrote"
+    return None
+
+
 def _feeds(earlier: Stage, stage: Stage) -> bool:
     return any(path.is_relative_to(earlier.output) for path in stage.reads)
 
 
 def _key(stage: Stage, before: Sequence[State], release: str, output: Path) -> str:
-    """All that the result depends on. Paths below the output folder count by their place in it: it may be moved."""
+    """All that the result depends on. Paths in the output folder count by their place in it, so it may be moved."""
     described = {
         "release": release,
         "commands": [[list(command.argv), dict(command.env)] for command in stage.commands],
@@ -161,7 +166,9 @@ def _key(stage: Stage, before: Sequence[State], release: str, output: Path) -> s
         "writes": [str(path) for path in stage.writes],
         "before": [state.key for state in before if _feeds(state.stage, stage)],
     }
-    text = json.dumps(described, sort_keys=True, default=str).replace(str(output), "")
+    text = json.dumps(described, sort_keys=True, default=str)
+    if not any(command.argv[0] == OURSELVES for command in stage.commands):  # a repository names its engine's path
+        text = text.replace(str(output), "")
     digest = hashlib.sha256(text.encode())
     for path in inputs(stage, [state.stage for state in before]):
         if path.exists():

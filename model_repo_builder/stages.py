@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: As the first word of a command: the Python interpreter in which tensorrt_llm is installed.
 PYTHON = "python3"
+#: As the first word of a command: this program itself.
+OURSELVES = "model-repo-builder"
 
 
 @dataclass(frozen=True, slots=True)

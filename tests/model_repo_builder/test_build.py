@@ -180,6 +180,25 @@ def _back(argument: str, moved: Path, output: Path) -> str:
     return argument if argument.startswith(str(moved)) else argument.replace(str(moved.parent), str(output.parent))
 
 
+def test_a_result_that_somebody_changed_is_kept(output: Path) -> None:
+    build(output).run()
+    (output / "engine" / "config.json").write_text('{"mine": true}')
+    assert build(output).run()[-1].why == "config.json is not the file that it wrote"
+    assert (output / "engine" / "config.json").read_text().startswith('{"rotary"')
+    assert (output / "engine.previous" / "config.json").read_text() == '{"mine": true}'
+
+
+def test_a_stage_is_finished_with_what_belongs_to_it(output: Path) -> None:
+    def fail(stage: Stage) -> None:
+        raise BuildError(f"no lock for {stage.name}")
+
+    with pytest.raises(BuildError, match=r"^no lock for convert$"):
+        build(output, finish=fail).run()
+    build(output, finish=lambda stage: (stage.output / "lock").touch()).run()
+    assert calls(output) == "ccqe"
+    assert (output / "convert" / "lock").exists()
+
+
 def test_used_up_results_may_be_removed(output: Path) -> None:
     build(output).run()
     calls(output)
