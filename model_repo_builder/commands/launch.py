@@ -110,8 +110,9 @@ def _add_mpi(group: argparse._ArgumentGroup) -> None:
 
 def run(options: argparse.Namespace) -> int:
     repository = Path(options.repository)
+    ports = Ports(options.grpc_port, options.http_port, options.metrics_port)
     check_repository(repository)
-    instances = _instances(options, repository)
+    instances = _instances(options, repository, ports)
     for instance in instances:
         check_ports(options.host, instance.ports)
     if options.nginx_conf:
@@ -129,10 +130,10 @@ def run(options: argparse.Namespace) -> int:
     return supervisor.run()
 
 
-def _instances(options: argparse.Namespace, repository: Path) -> tuple[Instance, ...]:
+def _instances(options: argparse.Namespace, repository: Path, ports: Ports) -> tuple[Instance, ...]:
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
     wishes = Wishes(
-        ports=Ports(options.grpc_port, options.http_port, options.metrics_port),
+        ports=ports,
         port_step=options.port_step,
         instances=options.instances,
         devices=options.devices,
