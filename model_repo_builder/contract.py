@@ -122,6 +122,11 @@ class Contract:
             name: wiring.get(name, name) for name in names if name in wiring or name in engine - set(wiring.values())
         }
 
+    def engine_outputs(self, caller: str) -> tuple[str, ...]:
+        """Which outputs of ``caller`` are the engine's own under the same name."""
+        engine = {tensor.name for tensor in self.model(ENGINE_MODEL).outputs}
+        return tuple(tensor.name for tensor in self.model(caller).outputs if tensor.name in engine)
+
 
 def releases() -> tuple[str, ...]:
     """The contracts there is data for, oldest first."""
@@ -170,7 +175,7 @@ def extend(contract: Contract, engine: str) -> Contract:
         steps = (_renamed(step, data["ensemble_tensors"]) for step in model.steps)
         changed = replace(
             model,
-            inputs=model.inputs + inputs,
+            inputs=_typed(model, contract.model(ENGINE_MODEL)) + inputs,
             outputs=model.outputs + outputs,
             steps=tuple(_fed(step, inputs) for step in steps),
             parameters=MappingProxyType({**model.parameters, **_values(parameters)}),
@@ -247,6 +252,23 @@ def _renamed(step: Step, names: Mapping[str, str]) -> Step:
         inputs={own: names.get(outer, outer) for own, outer in step.inputs.items()},
         outputs={own: names.get(outer, outer) for own, outer in step.outputs.items()},
     )
+
+
+def _typed(model: Model, engine: Model) -> tuple[Tensor, ...]:
+    """The inputs of a model, those of an ensemble that lead to an engine's input of chosen type in that type.
+
+    Releases that let the type of prompt embeddings be chosen still declare one in their ensemble, which Triton then
+    refuses to load.
+    """
+    chosen = {tensor.name: tensor.type for tensor in engine.inputs if isinstance(tensor.type, Setting)}
+    types = {
+        outer: chosen[own]
+        for step in model.steps
+        if step.model == engine.name
+        for own, outer in step.inputs.items()
+        if own in chosen
+    }
+    return tuple(replace(tensor, type=types.get(tensor.name, tensor.type)) for tensor in model.inputs)
 
 
 def _fed(step: Step, inputs: tuple[Tensor, ...]) -> Step:

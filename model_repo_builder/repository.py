@@ -118,7 +118,10 @@ def _version(model: str, settings: RepoSettings, contract: Contract) -> dict[str
     if model in _PARTS:
         files = {**_sources(_SOURCES / model), **_sources(_SOURCES / "shared", _PARTS[model])}
         if model == BLS_MODEL:
-            files["wiring.json"] = (json.dumps({"inputs": contract.engine_inputs(model)}, indent=1) + "\n").encode()
+            made_here = ("output_ids", "sequence_length")  # always asked for, whatever the client wants
+            outputs = [name for name in contract.engine_outputs(model) if name not in made_here]
+            wiring = {"inputs": contract.engine_inputs(model), "outputs": outputs}
+            files["wiring.json"] = (json.dumps(wiring, indent=1) + "\n").encode()
         return files
     if model == ENGINE_MODEL and settings.engine == "openvino":
         return _sources(_SOURCES / "openvino")

@@ -93,8 +93,16 @@ def require(*modules: str) -> None:
 
 def build_repository(folder: Path, tokenizer: Path, model: Path, ports: Ports, *flags: str) -> Path:
     """The repository of the CPU engine, as ``model-repo-builder repo`` writes it."""
-    command = [str(BUILDER), "repo", str(folder), "--engine", "openvino"]
-    command += ["--tokenizer", str(tokenizer), "--model", str(model)]
+    return _build(folder, tokenizer, ports, "--engine", "openvino", "--model", str(model), *flags)
+
+
+def build_engine_repository(folder: Path, tokenizer: Path, engine: Path, ports: Ports, *flags: str) -> Path:
+    """The repository of a TensorRT engine, which only starts with its engine swapped."""
+    return _build(folder, tokenizer, ports, "--engine", "trtllm", "--engine-dir", str(engine), *flags)
+
+
+def _build(folder: Path, tokenizer: Path, ports: Ports, *flags: str) -> Path:
+    command = [str(BUILDER), "repo", str(folder), "--tokenizer", str(tokenizer)]
     command += ["--triton-address", f"127.0.0.1:{ports.grpc}", *flags]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
@@ -112,9 +120,14 @@ def script_engine(repository: Path, tokenizer: Path, journal: Path) -> None:
 
 
 def set_parameters(model: Path, **parameters: str) -> None:
-    """Set parameters in a model's config.pbtxt, and leave the rest as the builder wrote it."""
+    """Set parameters in a model's config.pbtxt, and leave the rest as the builder wrote it.
+
+    A TensorRT engine's backend is not here: what stands in for the engine is Python.
+    """
     path = model / "config.pbtxt"
     config = text_format.Parse(path.read_text(encoding="utf-8"), model_config_pb2.ModelConfig())
+    if config.backend == "tensorrtllm":
+        config.backend = "python"
     for name, value in parameters.items():
         config.parameters[name].string_value = value
     path.write_text(text_format.MessageToString(config, as_utf8=True), encoding="utf-8")

@@ -19,7 +19,7 @@ from .leftovers import Leftovers
 from .model_settings import ModelSettings
 from .tokenizer_folder import load_tokenizer
 
-_PASSED_ON = ("CUM_LOG_PROBS", "OUTPUT_LOG_PROBS", "CONTEXT_LOGITS", "GENERATION_LOGITS")
+_PASSED_ON = ("CUM_LOG_PROBS", "OUTPUT_LOG_PROBS", "CONTEXT_LOGITS", "GENERATION_LOGITS", "BATCH_INDEX")
 _STOP_AGAIN_SECONDS = 5.0
 _STOPS_REMEMBERED = 1024
 

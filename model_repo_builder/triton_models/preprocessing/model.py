@@ -1,4 +1,7 @@
-"""preprocessing: text → token ids, and the lists the engine takes with them. One answer per request, whole batches."""
+"""preprocessing: text → token ids, and the lists the engine takes with them. One answer per request, whole batches.
+
+Later releases declare more: what belongs to images and encoders is never given out, and is refused where it comes in.
+"""
 
 import json
 from typing import Any
@@ -7,8 +10,14 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 
 from .model_settings import ModelSettings
-from .prompt_tensors import PromptTensors
+from .prompt_tensors import PromptTensors, refuse
 from .tokenizer_folder import load_tokenizer
+
+_PROMPT_TABLE = "PROMPT_EMBEDDING_TABLE"
+_TAKEN = (
+    *("QUERY", "REQUEST_OUTPUT_LEN", "BAD_WORDS_DICT", "STOP_WORDS_DICT", "EMBEDDING_BIAS_WORDS"),
+    *("EMBEDDING_BIAS_WEIGHTS", "END_ID", "PAD_ID", _PROMPT_TABLE),
+)
 
 
 class TritonPythonModel:
@@ -33,10 +42,13 @@ class TritonPythonModel:
         return pb_utils.InferenceResponse([pb_utils.Tensor(name, array) for name, array in outputs.items()])
 
     def _outputs(self, given: dict[str, Any]) -> dict[str, Any]:
+        refuse(given, _TAKEN)
         ids, lengths = self._prompts.prompts(given["QUERY"])
         batch = len(ids)
         end, pad = self._prompts.end_and_pad(given.get("END_ID"), given.get("PAD_ID"), batch)
+        passed_on = {f"OUT_{_PROMPT_TABLE}": given[_PROMPT_TABLE]} if _PROMPT_TABLE in given else {}
         return {
+            **passed_on,
             "INPUT_ID": ids,
             "REQUEST_INPUT_LEN": lengths,
             "REQUEST_OUTPUT_LEN": given["REQUEST_OUTPUT_LEN"].astype(np.int32),

@@ -12,29 +12,32 @@ from .utf8_stream import TokenBytes, Utf8Stream
 
 Array = np.ndarray[Any, Any]
 Arrays = dict[str, Array]
+SEQUENCE = "sequence_index"
 
 
 class Answers:
-    """The stream of one request. A decoder per beam lives as long as the stream."""
+    """The stream of one request. A decoder per beam of each returned sequence lives as long as the stream."""
 
     def __init__(self, token_bytes: TokenBytes, accumulate: bool) -> None:
         self._token_bytes = token_bytes
         self._accumulate = accumulate
-        self._decoders: list[Utf8Stream] = []
-        self._so_far: list[str] = []
+        self._decoders: dict[int, list[Utf8Stream]] = {}
+        self._so_far: dict[int, list[str]] = {}
 
     def of(self, answers: Iterable[Arrays]) -> Iterator[Arrays]:
         for answer in answers:
             yield self._with_text(answer)
-        rest = [decoder.flush() for decoder in self._decoders]
-        if any(rest):
-            # The last character was never finished, and nobody knew that there would be no more tokens.
-            beams = len(rest)
-            yield {
-                "text_output": self._texts(rest),
-                "output_ids": np.zeros((1, beams, 0), dtype=np.int32),
-                "sequence_length": np.zeros((1, beams), dtype=np.int32),
-            }
+        for index, decoders in self._decoders.items():
+            rest = [decoder.flush() for decoder in decoders]
+            if any(rest):
+                # The last character was never finished, and nobody knew that there would be no more tokens.
+                beams = len(rest)
+                outputs = {
+                    "text_output": self._texts(index, rest),
+                    "output_ids": np.zeros((1, beams, 0), dtype=np.int32),
+                    "sequence_length": np.zeros((1, beams), dtype=np.int32),
+                }
+                yield {**outputs, SEQUENCE: np.array([[index]], dtype=np.int32)} if index else outputs
 
     @staticmethod
     def whole(answer: Arrays, token_bytes: TokenBytes) -> Arrays:
@@ -43,18 +46,19 @@ class Answers:
 
     def _with_text(self, answer: Arrays) -> Arrays:
         sequences = _sequences(answer)
-        while len(self._decoders) < len(sequences):
-            self._decoders.append(Utf8Stream(self._token_bytes))
-            self._so_far.append("")
-        return {
-            "text_output": self._texts([d.push(ids) for d, ids in zip(self._decoders, sequences, strict=False)]),
-            **answer,
-        }
+        # A request for several sequences gets their answers mixed, each with its number.
+        index = int(answer[SEQUENCE].reshape(-1)[0]) if SEQUENCE in answer else 0
+        decoders, so_far = self._decoders.setdefault(index, []), self._so_far.setdefault(index, [])
+        while len(decoders) < len(sequences):
+            decoders.append(Utf8Stream(self._token_bytes))
+            so_far.append("")
+        texts = [decoder.push(ids) for decoder, ids in zip(decoders, sequences, strict=False)]
+        return {"text_output": self._texts(index, texts), **answer}
 
-    def _texts(self, texts: list[str]) -> Array:
+    def _texts(self, index: int, texts: list[str]) -> Array:
         if self._accumulate:
-            self._so_far = [before + text for before, text in zip(self._so_far, texts, strict=True)]
-            texts = self._so_far
+            so_far = self._so_far[index]
+            texts = self._so_far[index] = [before + text for before, text in zip(so_far, texts, strict=True)]
         return _object_array([texts])
 
 

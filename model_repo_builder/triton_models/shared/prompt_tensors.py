@@ -15,6 +15,13 @@ from .tokenizer_folder import QwenTokenizer
 Array = np.ndarray[Any, Any]
 
 
+def refuse(given: Iterable[str], taken: Iterable[str]) -> None:
+    """An input that only models with images or an encoder have a use for is not dropped without a word."""
+    unknown = sorted(set(given) - set(taken))
+    if unknown:
+        raise ValueError(f"this model takes text only, so {unknown[0]} has no use here: leave it away")
+
+
 class PromptTensors:
     def __init__(self, tokenizer: QwenTokenizer, vocab_size: int, end_ids: Iterable[int] = ()) -> None:
         self._tokenizer = tokenizer

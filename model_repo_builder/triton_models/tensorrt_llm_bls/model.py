@@ -19,16 +19,20 @@ from typing import Any
 import numpy as np
 import triton_python_backend_utils as pb_utils
 
-from .answers import Answers, joined
+from .answers import SEQUENCE, Answers, joined
 from .cancel_watch import CancelWatch
 from .client_sender import ClientSender
 from .engine_call import EngineCall, EngineError, Silence
 from .model_settings import ModelSettings
-from .prompt_tensors import PromptTensors
+from .prompt_tensors import PromptTensors, refuse
 from .tokenizer_folder import load_tokenizer
 
 _ALWAYS = ("output_ids", "sequence_length")
-_ON_REQUEST = ("cum_log_probs", "output_log_probs", "context_logits", "generation_logits")
+# Inputs that are not the engine's own under another name, but made from the text.
+_TEXT_INPUTS = (
+    *("text_input", "max_tokens", "bad_words", "stop_words", "end_id", "pad_id"),
+    *("embedding_bias_words", "embedding_bias_weights"),
+)
 _DRAFT = ("num_draft_tokens", "use_draft_logits")
 _SILENT = "the engine stopped answering in the middle of this request; the server's log may have the reason"
 
@@ -51,6 +55,7 @@ class TritonPythonModel:
         self._prompts = PromptTensors(tokenizer, vocab_size, settings.numbers("eos_token_ids"))
         wiring = json.loads(Path(__file__).with_name("wiring.json").read_text("utf-8"))
         self._engine_input_of: dict[str, str] = wiring["inputs"]
+        self._engine_outputs: list[str] = wiring["outputs"]
         self._watch = CancelWatch(settings.number("cancellation_check_period_ms", 50) / 1000)
         self._ended: deque[Any] = deque(maxlen=4)  # of two requests, each of which may also have been stopped
         self._silence_seconds = settings.number("engine_silence_seconds", 60)
@@ -103,13 +108,27 @@ class TritonPythonModel:
             raise ValueError("stream needs a repository that was built with decoupled_mode true")
         if stream and batch > 1:
             raise ValueError(f"stream takes one prompt per request, not {batch}: send one request each")
-        wanted = [*_ALWAYS, *(name for name in _ON_REQUEST if name in request.requested_output_names())]
+        refuse(given, (*_TEXT_INPUTS, *self._engine_input_of))
+        sequences = _whole(given.get("num_return_sequences"), 1)
+        if sequences > 1 and (batch > 1 or not self._decoupled):
+            raise ValueError(
+                "num_return_sequences takes one prompt per request, and a repository built with decoupled_mode true"
+            )
+        asked = request.requested_output_names()
+        wanted = [*_ALWAYS, *(name for name in self._engine_outputs if name in asked)]
+        if sequences > 1 and SEQUENCE in self._engine_outputs and SEQUENCE not in wanted:
+            wanted.append(SEQUENCE)
         rows = list(self._engine_tensors(given, batch, stream))
         if stream:
             with closing(
                 EngineCall(self._engine, rows[0], wanted, self._watch, has_left, self._ended.append, silence)
             ) as call:
                 yield from Answers(self._token_bytes, self._accumulate).of(call)
+        elif sequences > 1:  # one answer for each
+            with closing(
+                EngineCall(self._engine, rows[0], wanted, self._watch, has_left, self._ended.append, silence)
+            ) as call:
+                yield from (Answers.whole(answer, self._token_bytes) for answer in call)
         else:
             answers = [self._answer_of(row, wanted, has_left) for row in rows]
             yield joined([Answers.whole(answer, self._token_bytes) for answer in answers])
@@ -144,6 +163,10 @@ class TritonPythonModel:
             tensors = {name: array[row : row + 1] for name, array in whole.items()}
             tensors["input_ids"] = ids[row : row + 1, : int(lengths[row, 0])]
             yield tensors
+
+
+def _whole(array: Any, default: int) -> int:
+    return default if array is None else int(array.reshape(-1)[0])
 
 
 def _flag(array: Any) -> bool:

@@ -60,3 +60,18 @@ def test_rows_become_a_batch() -> None:
     assert batch["text_output"].tolist() == [[b"abc"], [b"x"]]
     assert batch["output_ids"].tolist() == [[[97, 98, 99]], [[120, 0, 0]]]
     assert batch["sequence_length"].tolist() == [[3], [1]]
+
+
+@pytest.mark.parametrize(
+    ("accumulate", "expected"),
+    [
+        pytest.param(False, [(0, "a"), (1, ""), (0, "聪"), (1, "é"), (1, "\ufffd")], id="deltas"),
+        pytest.param(True, [(0, "a"), (1, ""), (0, "a聪"), (1, "é"), (1, "é\ufffd")], id="cumulative"),
+    ],
+)
+def test_several_sequences_do_not_mix(accumulate: bool, expected: list[tuple[int, str]]) -> None:
+    """Their answers come mixed, and a character of one may lie across an answer of another."""
+    given = [(0, b"a\xe8"), (1, b"\xc3"), (0, b"\x81\xaa"), (1, b"\xa9\xe8")]
+    numbered = [{**answer(ids), "sequence_index": np.array([[index]], dtype=np.int32)} for index, ids in given]
+    outputs = list(Answers(BYTES, accumulate=accumulate).of(numbered))
+    assert [(int(o["sequence_index"][0, 0]), o["text_output"][0, 0].decode()) for o in outputs] == expected

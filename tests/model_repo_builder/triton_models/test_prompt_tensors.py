@@ -3,7 +3,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model_repo_builder.triton_models.shared.prompt_tensors import PromptTensors
+from model_repo_builder.triton_models.shared.prompt_tensors import PromptTensors, refuse
 from model_repo_builder.triton_models.shared.tokenizer_folder import QwenTokenizer, load_tokenizer
 from tests.support.tokenizer import TokenizerFolder
 
@@ -113,3 +113,9 @@ def test_what_a_client_got_wrong(tensors: PromptTensors, name: str, arguments: A
 def test_a_token_that_the_engine_does_not_have(loaded: QwenTokenizer) -> None:
     with pytest.raises(ValueError, match="which the engine does not have"):
         PromptTensors(loaded, 3).embedding_bias(texts(["hello"]), np.ones((1, 1)), 1)
+
+
+def test_an_input_without_a_use_is_named() -> None:
+    refuse({"QUERY": 1}, ("QUERY", "END_ID"))
+    with pytest.raises(ValueError, match="takes text only, so IMAGE has no use here"):
+        refuse({"QUERY": 1, "IMAGE": 2}, ("QUERY", "END_ID"))

@@ -30,6 +30,7 @@ class TritonPythonModel:
         parameters = {name: value["string_value"] for name, value in config.get("parameters", {}).items()}
         self._decoupled = pb_utils.using_decoupled_model_transaction_policy(config)
         self._input_names = [entry["name"] for entry in config["input"]]
+        self._outputs = frozenset(entry["name"] for entry in config["output"])
         self._tokenizer = Tokenizer.from_file(parameters["scripted_tokenizer"])
         self._journal = JournalWriter(parameters["scripted_journal"])
         self._max_seq_len = int(parameters.get("max_seq_len") or 2048)
@@ -100,7 +101,14 @@ class TritonPythonModel:
                 final=True,
                 error=f"Prompt length ({len(prompt)}) exceeds maximum input length ({limit})",
             )
-        parsed = Request.read(request.request_id(), tensors, prompt, room, self._exclude_input)
+        parsed = Request.read(
+            request.request_id(),
+            tensors,
+            prompt,
+            room,
+            exclude_input=self._exclude_input,
+            outputs=self._outputs,
+        )
         ids = script.ids or self._tokenizer.encode(script.text, add_special_tokens=False).ids
         run = Run(script, prompt if script.echo_prompt else ids, parsed, sender, self._journal)
         with self._lock:

@@ -29,11 +29,21 @@ class Request:
     streaming: bool
     log_probs: bool
     exclude_input: bool
+    outputs: frozenset[str]
 
     @classmethod
     def read(
-        cls, request_id: str, tensors: dict[str, Any], prompt: list[int], room: int, exclude_input: bool
+        cls,
+        request_id: str,
+        tensors: dict[str, Any],
+        prompt: list[int],
+        room: int,
+        *,
+        exclude_input: bool,
+        outputs: frozenset[str],
     ) -> "Request":
+        """``exclude_input`` is the model's own, which later releases let a request change."""
+
         def scalar(name: str, default: Any) -> Any:
             return tensors[name].reshape(-1)[0].item() if name in tensors else default
 
@@ -47,7 +57,8 @@ class Request:
             stop_words=[words[0, start:end].tolist() for start, end in itertools.pairwise([0, *ends])],
             streaming=scalar("streaming", False),
             log_probs=scalar("return_log_probs", False),
-            exclude_input=exclude_input,
+            exclude_input=scalar("exclude_input_in_output", exclude_input),
+            outputs=outputs,
         )
 
 
@@ -196,8 +207,10 @@ class Run:
             "output_log_probs": np.array([[log_probs]], dtype=np.float32).reshape(1, 1, len(log_probs)),
             "context_logits": np.zeros((1, 1, 1), dtype=np.float32),
             "generation_logits": np.zeros((1, 1, 1, 1), dtype=np.float32),
+            "batch_index": np.zeros((1, 1), dtype=np.int32),
+            "sequence_index": np.zeros((1, 1), dtype=np.int32),
         }
-        return [pb_utils.Tensor(name, value) for name, value in values.items()]
+        return [pb_utils.Tensor(name, value) for name, value in values.items() if name in self.request.outputs]
 
     def _pause(self, milliseconds: float) -> None:
         """A delay that a cancel cuts short, as it would an engine between two steps."""
