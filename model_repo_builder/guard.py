@@ -3,11 +3,12 @@
 A small process between the launcher and tritonserver (or mpirun). FD is the read end of a pipe that the launcher
 holds: when it closes, for whatever reason, even SIGKILL, the server and all its helper processes are killed. However
 the run ends, the guard removes the shared memory with the prefix and the private folder. It passes SIGTERM on
-once; a second one kills. Standard library only.
+once, to tritonserver itself where mpirun runs it; a second one kills. Standard library only.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import select
@@ -65,7 +66,7 @@ def _watch(server: subprocess.Popen[bytes], pipe: int, wake: int) -> int:
                     if asked:
                         _kill(server.pid)
                     else:
-                        server.send_signal(signal.SIGTERM)
+                        _ask(server)
                     asked = True
         code = server.poll()
         if code is not None:
@@ -81,27 +82,53 @@ def _kill(group: int) -> None:
         return
 
 
+def _ask(server: subprocess.Popen[bytes]) -> None:
+    """An mpirun that is asked itself waits out its own timeouts, and then ends in an error."""
+    parents = _parents()
+    ranks = [pid for pid in parents if _is_tritonserver(pid) and server.pid in _ancestors(pid, parents)]
+    for rank in ranks:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(rank, signal.SIGTERM)
+    if not ranks:
+        server.send_signal(signal.SIGTERM)
+
+
+def _ancestors(process: int, parents: dict[int, int]) -> set[int]:
+    found: set[int] = set()
+    while process in parents and parents[process] not in found:
+        process = parents[process]
+        found.add(process)
+    return found
+
+
+def _is_tritonserver(process: int) -> bool:
+    """By its name: the program, or the script that an interpreter runs."""
+    try:
+        words = Path("/proc", str(process), "cmdline").read_bytes().split(b"\0")[:2]
+    except OSError:
+        return False
+    return any(os.path.basename(word) == b"tritonserver" for word in words)
+
+
 def _kill_orphans() -> None:
     """What the server started in groups of its own, as mpirun does, is this process's child by now."""
     while True:
-        for child in _children():
-            os.kill(child, signal.SIGKILL)  # a child cannot be another process yet: it was not waited for
+        for child, parent in _parents().items():
+            if parent == os.getpid():
+                os.kill(child, signal.SIGKILL)  # a child cannot be another process yet: it was not waited for
         try:
             os.waitpid(-1, 0)
         except ChildProcessError:
             return
 
 
-def _children() -> list[int]:
-    found = []
+def _parents() -> dict[int, int]:
+    """Of every process."""
+    found = {}
     for entry in Path("/proc").iterdir():
-        try:
-            # After the name in parentheses, which may hold anything: the state, then the parent.
-            parent = int((entry / "stat").read_text(errors="replace").rpartition(")")[2].split()[1])
-        except (OSError, ValueError, IndexError):
-            continue  # no process, or one that has just ended
-        if parent == os.getpid():
-            found.append(int(entry.name))
+        # After the name in parentheses, which may hold anything: the state, then the parent.
+        with contextlib.suppress(OSError, ValueError, IndexError):  # no process, or one that has just ended
+            found[int(entry.name)] = int((entry / "stat").read_text(errors="replace").rpartition(")")[2].split()[1])
     return found
 
 

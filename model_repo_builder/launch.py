@@ -240,8 +240,6 @@ def _guarded(
     """The guard as a process, and the end of the pipe that keeps it going."""
     environment.setdefault("HF_HUB_OFFLINE", "1")  # a model that is served is on this machine
     environment.setdefault("TOKENIZERS_PARALLELISM", "false")
-    # Open MPI 4 kills its ranks a second after asking them to end, while requests are still running.
-    environment.setdefault("OMPI_MCA_odls_base_sigkill_timeout", str(EXIT_TIMEOUT_SECONDS))
     guarded, lifeline = os.pipe()
     try:
         process = subprocess.Popen(

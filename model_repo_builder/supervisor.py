@@ -6,6 +6,7 @@ prints nothing: ``Shown`` is told.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -16,6 +17,7 @@ from model_repo_builder.launch import EXIT_TIMEOUT_SECONDS, Progress, TritonServ
 from model_repo_builder.triton_log import loading
 
 _ROUND_SECONDS = 0.1
+_PATIENCE_SECONDS = EXIT_TIMEOUT_SECONDS + 5
 
 
 class Shown(Protocol):
@@ -49,11 +51,13 @@ class Supervisor:
         self._loading: set[str] = set()
         self._asked: set[str] = set()
         self._stopping = False
+        self._patience = math.inf
         self._code = 0
 
     def terminate(self) -> None:
-        """Asks all servers to end; asked again, they are killed."""
+        """Asks all servers to end; asked again, or after the time that Triton gives requests, they are killed."""
         self._stopping = True
+        self._patience = time.monotonic() + _PATIENCE_SECONDS
         for name in tuple(self._alive):
             self._ask(name)
 
@@ -89,6 +93,8 @@ class Supervisor:
         self._shown.output(name, server)
         if code is not None:
             self._ended(name, server, code)
+        elif time.monotonic() > self._patience:
+            server.terminate()  # one that was asked is killed
         elif name in self._loading:
             if server.ready():
                 self._loading.discard(name)
@@ -130,6 +136,6 @@ class Supervisor:
         """All at once, so that the time they are given runs once."""
         for name in self._alive.keys() - self._asked:
             self._ask(name)
-        deadline = time.monotonic() + EXIT_TIMEOUT_SECONDS + 5
+        deadline = time.monotonic() + _PATIENCE_SECONDS
         for server in self._alive.values():
             server.wait_for(max(0.0, deadline - time.monotonic()))

@@ -36,8 +36,7 @@ If one instance ends by itself the others are stopped, unless --keep-going is gi
 
 A TensorRT engine is started through mpirun, with as many ranks as its config.json says, by the command that the
 official launch_triton_server.py of its release composes. Those commands are compared with the official ones; that
-mpirun then runs several ranks on GPUs was never tried where this is developed, which has neither. Under mpirun, how
-long running requests have to finish is mpirun's decision.
+several ranks then serve an engine on GPUs was never tried where this is developed, which has no GPU.
 """
 
 

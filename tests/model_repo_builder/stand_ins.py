@@ -2,7 +2,7 @@
 
 The tritonserver knows a handful of flags: it listens on its HTTP port, is ready at once, and does what the file
 ``behaviour`` beside it says. The mpirun runs each segment of its command in a session of its own, as Open MPI does,
-and passes a SIGTERM on. They know nothing of the launcher.
+and ends in an error when it is asked to end, as that does too. They know nothing of the launcher.
 """
 
 import sys
@@ -45,7 +45,7 @@ while ":" in words:
     segment, words = words[:end], words[end + 1 :]
     segments.append(segment[segment.index("-n") + 2 :])
 ranks = [subprocess.Popen(segment, start_new_session=True) for segment in segments]
-signal.signal(signal.SIGTERM, lambda *_: [rank.send_signal(signal.SIGTERM) for rank in ranks])
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 codes = [rank.wait() for rank in ranks[:1]]
 for rank in ranks[1:]:
     rank.terminate()
