@@ -10,10 +10,10 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from model_repo_builder.commands import build, diff, doctor, launch, plan, repo
+from model_repo_builder.commands import build, diff, doctor, launch, migrate, plan, repo
 from model_repo_builder.errors import (
-    BuildError,
     BuilderError,
+    BuildError,
     CheckpointError,
     ContractError,
     LaunchError,
@@ -21,7 +21,7 @@ from model_repo_builder.errors import (
     SettingsError,
 )
 
-COMMANDS = (plan, build, repo, launch, doctor, diff)
+COMMANDS = (plan, build, repo, launch, doctor, diff, migrate)
 _USAGE_ERRORS = (SettingsError, ContractError, CheckpointError, RepositoryError)
 
 

@@ -31,6 +31,10 @@ class Engine:
     def plugins(self) -> Mapping[str, Any]:
         return _object(self.build.get("plugin_config"))
 
+    @property
+    def quantization(self) -> Mapping[str, Any]:
+        return _object(self.model.get("quantization"))
+
     def number(self, name: str) -> int | None:
         value = self.build.get(name)
         return value if isinstance(value, int) and not isinstance(value, bool) else None
@@ -143,7 +147,7 @@ def reuse(subject: Subject) -> Iterator[Finding]:
     for config, engine in _engines(subject):
         if not config.on("enable_kv_cache_reuse"):
             continue
-        if _object(engine.model.get("quantization")).get("kv_cache_quant_algo") == "INT8":
+        if engine.quantization.get("kv_cache_quant_algo") == "INT8":
             yield error(
                 "reuse-int8",
                 ENGINE,
