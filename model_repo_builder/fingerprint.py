@@ -29,19 +29,22 @@ def of_file(path: Path) -> str:
     return f"sampled:{digest.hexdigest()}"
 
 
-def of_tree(path: Path) -> dict[str, str]:
-    """Every file below a folder by its path in it, or the file itself as ``.``; hidden ones are left out."""
+def of_tree(path: Path, without: Path | None = None) -> dict[str, str]:
+    """Every file below a folder by its path in it, or the file itself as ``.``; hidden ones are left out.
+
+    ``without`` is a folder that may lie in it and does not count.
+    """
     if not path.is_dir():
         return {".": of_file(path)}
-    return {str(file.relative_to(path)): of_file(file) for file in sorted(files(path))}
+    return {str(file.relative_to(path)): of_file(file) for file in sorted(files(path, without))}
 
 
-def files(folder: Path) -> Iterator[Path]:
+def files(folder: Path, without: Path | None = None) -> Iterator[Path]:
     for entry in folder.iterdir():
-        if entry.name.startswith("."):
+        if entry.name.startswith(".") or entry == without:
             continue
         if entry.is_dir():
-            yield from files(entry)
+            yield from files(entry, without)
         elif entry.is_file():
             yield entry
 

@@ -60,7 +60,7 @@ def of_build(
         inputs={
             str(path if name == "." else path / name): digest
             for path in inputs
-            for name, digest in fingerprint.of_tree(path).items()
+            for name, digest in fingerprint.of_tree(path, without=engine_dir.parent).items()
         },
     )
 

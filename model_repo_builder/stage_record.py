@@ -172,7 +172,7 @@ def _key(stage: Stage, before: Sequence[State], release: str, output: Path) -> s
     digest = hashlib.sha256(text.encode())
     for path in inputs(stage, [state.stage for state in before]):
         if path.exists():
-            digest.update(json.dumps(fingerprint.of_tree(path), sort_keys=True).encode())
+            digest.update(json.dumps(fingerprint.of_tree(path, without=output), sort_keys=True).encode())
     return digest.hexdigest()
 
 

@@ -20,6 +20,8 @@ from model_repo_builder.stages import PYTHON, Command, Fix, Stage
 #: Where NVIDIA's containers keep the examples; shown where none were found or given.
 EXAMPLES = Path("/app/tensorrt_llm/examples")
 _SMOOTHQUANT = 0.5
+_TP, _PP = "GPUs that share every layer", "groups of layers, one after the other"
+_TEXTS = "what the scales are learned from; best are texts like those that will be asked"
 
 
 def stages(
@@ -60,7 +62,7 @@ def _convert(
     line.put("--workers", recipe.workers or 1, "ranks converted at once, each with a whole checkpoint in memory")
     weight_only = {"int8_weight_only": "int8", "int4_weight_only": "int4"}.get(recipe.quantization)
     if weight_only:
-        line.put("--use_weight_only")
+        line.put("--use_weight_only", reason="no calibration; activations stay in 16 bits")
         line.put("--weight_only_precision", weight_only, "weights smaller, computing in the model's type")
     if recipe.quantization == "smoothquant":
         line.put("--smoothquant", _SMOOTHQUANT, "how far outliers move from activations to weights")
@@ -70,16 +72,16 @@ def _convert(
         line.put("--int8_kv_cache", reason="half the KV cache")
     calibrated = calibration.needed(recipe)
     if calibrated:
-        line.put("--calib_dataset", calibration.dataset(recipe, release, output))
+        line.put("--calib_dataset", calibration.dataset(recipe, release, output), _TEXTS)
     if recipe.parallel_embedding:
         line.put("--use_parallel_embedding", reason="each rank keeps a part of the embeddings")
-        line.put("--embedding_sharding_dim", 0)
+        line.put("--embedding_sharding_dim", 0, "by vocabulary")
     if recipe.load_on_cpu and not calibrated:
-        line.put("--load_model_on_cpu")
+        line.put("--load_model_on_cpu", reason="no GPU memory for the conversion")
     return Stage(
         name="convert",
         commands=(_command(release, "convert_checkpoint", line, recipe, examples),),
-        reads=(model / "config.json",),
+        reads=(model,),
         writes=files(recipe, checkpoint),
         output=checkpoint,
         reason="TensorRT-LLM builds from its own form of the weights, one file per rank",
@@ -102,16 +104,16 @@ def _quantize(
     line.put("--model_dir", model)
     line.put("--output_dir", checkpoint)
     line.put("--dtype", recipe.dtype, "the default differs between releases")
-    line.put("--qformat", MODELOPT.get(recipe.quantization, "full_prec"))
+    line.put("--qformat", MODELOPT.get(recipe.quantization, "full_prec"), f"quantization {recipe.quantization}")
     if recipe.effective_kv_cache == "fp8":
         line.put("--kv_cache_dtype", "fp8", "without it the KV cache stays in the model's type")
-    line.put("--calib_dataset", calibration.dataset(recipe, release, output))
+    line.put("--calib_dataset", calibration.dataset(recipe, release, output), _TEXTS)
     line.put("--calib_size", calibration.size(recipe), "samples that the scales are learned from")
-    line.put("--calib_max_seq_length", recipe.calib_max_seq_length)
-    line.put("--tokenizer_max_seq_length", max(2048, recipe.calib_max_seq_length))
+    line.put("--calib_max_seq_length", recipe.calib_max_seq_length, "the tool's own is 512 tokens")
+    line.put("--tokenizer_max_seq_length", max(2048, recipe.calib_max_seq_length), "not to cut the texts before that")
     line.put("--batch_size", 1, "least memory; calibration is done once")
-    line.put("--tp_size", recipe.tp_size)
-    line.put("--pp_size", recipe.pp_size)
+    line.put("--tp_size", recipe.tp_size, _TP)
+    line.put("--pp_size", recipe.pp_size, _PP)
     if recipe.quantization in ("int4_awq", "w4a8_awq"):
         line.put("--awq_block_size", 128, "weights that share a scale")
     fixes: tuple[Fix, ...] = ()
@@ -126,7 +128,7 @@ def _quantize(
     return Stage(
         name="quantize",
         commands=(_command(release, "quantize", line, recipe, examples),),
-        reads=(model / "config.json",),
+        reads=(model,),
         writes=files(recipe, checkpoint),
         output=checkpoint,
         reason="ModelOpt learns the scales and writes TensorRT-LLM's form of the weights, one file per rank",
@@ -140,7 +142,7 @@ def _untie(release: Release, facts: QwenFacts, model: Path, folder: Path) -> Sta
     return Stage(
         name="untie",
         commands=(Command((PYTHON, "-m", "model_repo_builder.untie", str(model), str(folder))),),
-        reads=(model / "config.json",),
+        reads=(model,),
         writes=(folder / "config.json", folder / "model.safetensors.index.json"),
         output=folder,
         reason=f"the conversion of TensorRT-LLM {release} fails where embeddings and logits share a table: "
@@ -150,10 +152,10 @@ def _untie(release: Release, facts: QwenFacts, model: Path, folder: Path) -> Sta
 
 
 def _ranks(line: Arguments, recipe: Recipe, facts: QwenFacts) -> None:
-    line.put("--tp_size", recipe.tp_size, "GPUs that share every layer")
-    line.put("--pp_size", recipe.pp_size, "groups of layers, one after the other")
+    line.put("--tp_size", recipe.tp_size, _TP)
+    line.put("--pp_size", recipe.pp_size, _PP)
     if facts.experts and (recipe.moe_tp_size or recipe.moe_ep_size):
-        line.put("--moe_tp_size", recipe.moe_tp_size or 1)
+        line.put("--moe_tp_size", recipe.moe_tp_size or 1, "GPUs that share every expert")
         line.put("--moe_ep_size", recipe.moe_ep_size or 1, "experts spread over GPUs")
 
 
