@@ -94,6 +94,13 @@ def read_checkpoint(folder: Path) -> QwenFacts:
     family = config.get("model_type")
     if family not in FAMILIES:
         raise CheckpointError(f"{folder} is a {family!r} model: give a Qwen ({', '.join(FAMILIES)})")
+    quantized = config.get("quantization_config")
+    if quantized:
+        method = quantized.get("quant_method") if isinstance(quantized, dict) else None
+        raise CheckpointError(
+            f"{folder} is already quantized ({method or 'quantization_config'}): give the checkpoint in 16 bits, "
+            "and set quantization in the recipe"
+        )
     return QwenFacts(
         name=folder.name, folder=folder, weight_bytes=_check_shards(folder), **_facts(str(family), config, path)
     )

@@ -109,4 +109,18 @@ def find_examples(places: Sequence[Path] = EXAMPLES_PLACES) -> Path | None:
 
 
 def plan_of(recipe: Recipe) -> BuildPlan:
-    return make_plan(recipe, choose_release(recipe), find_facts(recipe), find_examples())
+    made = make_plan(recipe, choose_release(recipe), find_facts(recipe), find_examples())
+    _check_scripts(made)
+    return made
+
+
+def _check_scripts(made: BuildPlan) -> None:
+    """An examples folder that was given must have what this release calls."""
+    if made.recipe.trtllm_examples is None:
+        return
+    scripts = [Path(word) for stage in made.stages for command in stage.commands for word in command.argv[1:2]]
+    for script in scripts:
+        if script.suffix == ".py" and not script.is_file():
+            raise SettingsError(
+                f"{script} does not exist: give --trtllm-examples the examples folder of TensorRT-LLM {made.release}"
+            )

@@ -14,7 +14,7 @@ from model_repo_builder.plan.lengths import Lengths, choose
 from model_repo_builder.plan.support import check
 from model_repo_builder.qwen import QwenFacts
 from model_repo_builder.recipe import Recipe
-from model_repo_builder.release import Release
+from model_repo_builder.release import Release, tools_of
 from model_repo_builder.stages import BuildPlan
 
 __all__ = ["make_plan"]
@@ -40,14 +40,23 @@ def make_plan(recipe: Recipe, release: Release, facts: QwenFacts, examples: Path
         engine_dir=engine_stage.output,
         repository=repository_stage.output,
         estimate=estimated,
-        notes=tuple(_notes(recipe, release, facts, lengths, estimated)),
+        notes=tuple(_notes(recipe, release, facts, lengths, estimated, examples)),
     )
 
 
-def _notes(recipe: Recipe, release: Release, facts: QwenFacts, lengths: Lengths, estimated: Estimate) -> list[str]:
+def _notes(
+    recipe: Recipe,
+    release: Release,
+    facts: QwenFacts,
+    lengths: Lengths,
+    estimated: Estimate,
+    examples: Path | None,
+) -> list[str]:
     notes = []
     if release.inferred:
         notes.append(f"The flags of release {release} are inferred from {release.source}: check them with --help.")
+    if not tools_of(release)["python_api"] and recipe.trtllm_examples is None and examples is None:
+        notes.append("The examples of TensorRT-LLM were not found here: give their folder with --trtllm-examples.")
     if facts.folder is None:
         notes.append(f"The checkpoint is not here: the sizes are those published for {facts.name}.")
     if not estimated.fits:

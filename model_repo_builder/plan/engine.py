@@ -70,7 +70,7 @@ def _sizes(line: Arguments, recipe: Recipe, lengths: Lengths) -> None:
         line.put("--max_seq_len", lengths.sequence, "prompt and answer together")
     else:
         line.put("--max_output_len", lengths.output, "this release counts the answer apart")
-    line.put("--max_beam_width", recipe.max_beam_width)
+    line.put("--max_beam_width", recipe.max_beam_width, "widest beam search a request may ask for")
     tokens, most = recipe.max_num_tokens, recipe.max_batch_size * lengths.sequence
     if not line.has("--max_seq_len"):
         most = recipe.max_batch_size * lengths.input
@@ -120,7 +120,9 @@ def _speed(line: Arguments, recipe: Recipe) -> None:
     line.put(
         "--multiple_profiles",
         _switch(recipe.multiple_profiles),
-        "kernels chosen for several batch sizes; the build takes longer" if recipe.multiple_profiles else "",
+        "kernels chosen for several batch sizes; the build takes longer"
+        if recipe.multiple_profiles
+        else "as the recipe says",
     )
     line.put_if_known(
         "--reduce_fusion",

@@ -25,7 +25,7 @@ def stage(recipe: Recipe, release: Release, facts: QwenFacts, lengths: Lengths, 
         "max_beam_width": recipe.max_beam_width,
         "max_seq_len": lengths.sequence,
     }
-    reasons = {"--triton-max-batch-size": "what the engine is built for"}
+    reasons = {_flag(key): "what the engine is built for" for key in settings}
     if recipe.max_beam_width == 1:
         on = paged_context(recipe)[0]
         settings["enable_kv_cache_reuse"] = on
@@ -33,12 +33,13 @@ def stage(recipe: Recipe, release: Release, facts: QwenFacts, lengths: Lengths, 
             "prompts that begin alike share their cache" if on else "the engine is built without what it needs"
         )
     settings |= recipe.repository
+    reasons |= {_flag(key): "as the recipe says" for key in recipe.repository}
     argv = ["model-repo-builder", "repo", str(repository), "--engine", "trtllm", "--engine-dir", str(engine)]
     argv += ["--tokenizer", str(tokenizer), "--contract", name]
     reasons["--contract"] = f"the Triton models of TensorRT-LLM {release}"
     for key, value in settings.items():
         text = str(value).lower() if isinstance(value, bool) else str(value)
-        argv += [f"--{key.replace('_', '-')}", text]
+        argv += [_flag(key), text]
     return Stage(
         name="repository",
         commands=(Command(tuple(argv), reasons=reasons),),
@@ -48,3 +49,7 @@ def stage(recipe: Recipe, release: Release, facts: QwenFacts, lengths: Lengths, 
         reason="the five models that Triton serves, and gateway.toml beside them",
         disk_bytes=1 << 20,
     )
+
+
+def _flag(key: str) -> str:
+    return f"--{key.replace('_', '-')}"

@@ -99,6 +99,7 @@ def test_a_checkpoint_that_is_here_is_read(tmp_path: Path, capsys: pytest.Captur
         (["--model", "Qwen3-8B", "--trtllm-version", "0.19"], "use 1.0 or later"),
         (["--recipe", "qwen1.5-14b-chat-bf16", "--tp-size", "3"], "does not divide"),
         (["--recipe", "qwen1.5-14b-chat-bf16", "--set", "nope=3"], "no key 'nope'"),
+        (["--recipe", "qwen1.5-14b-chat-bf16", "--trtllm-examples", "/gone"], "the examples folder of TensorRT-LLM"),
     ],
     ids=str,
 )

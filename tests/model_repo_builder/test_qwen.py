@@ -107,6 +107,7 @@ def test_every_family_names_its_sizes(tmp_path: Path, config: dict[str, Any], na
     [
         ({"model_type": "llama"}, "give a Qwen"),
         ({"hidden_size": None}, "'hidden_size'"),
+        ({"quantization_config": {"quant_method": "gptq"}}, r"already quantized \(gptq\)"),
         ({"num_hidden_layers": "many"}, "'num_hidden_layers'"),
     ],
     ids=str,
