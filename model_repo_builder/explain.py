@@ -45,6 +45,8 @@ _REASONS = MappingProxyType(
         "max_queue_delay_microseconds": "the engine batches while it runs; holding requests back delays them",
         "max_queue_size": "a queue with an end refuses what it could only answer too late; 0 has no end",
         "num_nodes": "one machine",
+        "tensor_parallel_size": "one GPU",
+        "pipeline_parallel_size": "one GPU",
         "eos_token_ids": "every id that ends an answer, as the tokenizer's and the model's files name them",
         "max_seq_len": "as much as the model holds",
         "model_path": "the file or folder that was given",
@@ -81,7 +83,7 @@ class Explanation:
 def explain(plan: Plan, settings: RepoSettings) -> Iterator[Explanation]:
     """One for each setting that the contract has a place for, by name."""
     defaults = {spec.name: spec.default for spec in fields(settings)}
-    for name in sorted(plan.contract.settings):
+    for name in sorted(plan.contract.settings or plan.values):  # llmapi's are in model.yaml alone
         value = plan.values.get(name)
         chosen = getattr(settings, name, None)
         if value is None:

@@ -52,6 +52,7 @@ class Plan:
     gateway: GatewayModel
     contract: Contract
     values: Values
+    notes: tuple[str, ...] = ()  # what is left to do by hand
 
 
 def plan(settings: RepoSettings) -> Plan:

@@ -16,7 +16,7 @@ from typing import Any
 
 from model_repo_builder.errors import SettingsError
 
-ENGINES = ("trtllm", "openvino")
+ENGINES = ("trtllm", "openvino", "llmapi")
 _TYPES = ("TYPE_FP16", "TYPE_BF16", "TYPE_FP32")
 CHOICES = MappingProxyType(
     {
@@ -31,7 +31,13 @@ CHOICES = MappingProxyType(
     }
 )
 
-_AT_LEAST_ONE = ("triton_max_batch_size", "preprocessing_instance_count", "postprocessing_instance_count")
+_AT_LEAST_ONE = (
+    "triton_max_batch_size",
+    "preprocessing_instance_count",
+    "postprocessing_instance_count",
+    "tensor_parallel_size",
+    "pipeline_parallel_size",
+)
 _AT_LEAST_ONE_IF_GIVEN = (
     "bls_instance_count",
     "max_seq_len",
@@ -120,6 +126,11 @@ class RepoSettings:
     encoder_input_features_data_type: str | None = None
     prompt_embedding_table_data_type: str | None = None
 
+    # llmapi alone: its engine is not built before it is served.
+    tensor_parallel_size: int = 1
+    pipeline_parallel_size: int = 1
+    official_dir: Path | None = None
+
     # Adapters.
     lora_cache_optimal_adapter_size: int | None = None
     lora_cache_max_adapter_size: int | None = None
@@ -140,6 +151,8 @@ class RepoSettings:
             raise SettingsError(f"triton_address is {self.triton_address!r}: give host:port, such as 127.0.0.1:8001")
         if self.engine == "openvino" and self.model_path is None:
             raise SettingsError("engine openvino needs a model: give a Qwen GGUF file or an OpenVINO IR folder")
+        if self.engine == "llmapi" and self.model_path is None:
+            raise SettingsError("engine llmapi needs a model: give the folder of a Hugging Face Qwen checkpoint")
         if self.engine == "trtllm" and self.engine_dir is None:
             raise SettingsError("engine trtllm needs engine_dir: give the folder that trtllm-build wrote")
         if self.decoupled_mode and self.postprocessing_instance_count > 1:
@@ -205,6 +218,9 @@ def _check_together(settings: RepoSettings) -> None:
             "guided_decoding_backend and xgrammar_tokenizer_info_path go together: TensorRT-LLM's examples have a "
             "script that writes the file (generate_xgrammar_tokenizer_info.py); give both or neither"
         )
+    for name in ("tensor_parallel_size", "pipeline_parallel_size"):
+        if settings.engine != "llmapi" and getattr(settings, name) != 1:
+            raise SettingsError(f"{name} is for engine llmapi: elsewhere it is decided when the engine is built")
     largest, optimal = settings.lora_cache_max_adapter_size, settings.lora_cache_optimal_adapter_size
     if largest is not None and optimal is not None and optimal > largest:
         raise SettingsError(

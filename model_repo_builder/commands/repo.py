@@ -10,6 +10,7 @@ from pathlib import Path
 
 from model_repo_builder.explain import explained
 from model_repo_builder.gateway_toml import FILE_NAME
+from model_repo_builder.llmapi_plan import plan_llmapi
 from model_repo_builder.repository import plan, write
 from model_repo_builder.settings import CHOICES, ENGINES, RepoSettings
 
@@ -21,6 +22,9 @@ examples:
   on a GPU, from an engine that trtllm-build wrote:
     model-repo-builder repo repository --engine trtllm --engine-dir engines/qwen \\
         --tokenizer Qwen2.5-7B-Instruct
+  on a GPU, from a checkpoint, with PyTorch:
+    model-repo-builder repo repository --engine llmapi --model Qwen2.5-7B-Instruct \\
+        --tokenizer Qwen2.5-7B-Instruct
 
 then:
     model-repo-builder launch repository
@@ -28,7 +32,7 @@ then:
 """
 
 # Settings that have a flag under another name, or none: they are given by the main arguments.
-_OWN_FLAGS = ("engine", "tokenizer_dir", "model_path", "engine_dir", "contract", "model_name")
+_OWN_FLAGS = ("engine", "tokenizer_dir", "model_path", "engine_dir", "contract", "model_name", "official_dir")
 _NO_FLAG = ("tensorrt_llm_model_name",)
 _HELP = {
     "triton_address": "where the gateway finds this Triton; written to gateway.toml",
@@ -73,6 +77,8 @@ _HELP = {
     "logits_datatype": "type of the logits; not given: the engine's",
     "encoder_input_features_data_type": "type of an encoder's input; not given: the engine's weights",
     "prompt_embedding_table_data_type": "type of prompt embeddings; not given: the engine's weights",
+    "tensor_parallel_size": "for llmapi: GPUs that share each layer",
+    "pipeline_parallel_size": "for llmapi: GPUs that take layers in turn",
     "lora_cache_optimal_adapter_size": "adapter size that the cache's pages are made for",
     "lora_cache_max_adapter_size": "largest adapter size that fits",
     "lora_cache_gpu_memory_fraction": "share of free GPU memory for adapters",
@@ -84,9 +90,10 @@ _HELP = {
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     repo = commands.add_parser(
         "repo",
-        usage="%(prog)s OUTPUT --engine {trtllm,openvino} --tokenizer DIR (--model PATH | --engine-dir DIR) [SETTINGS]",
+        usage="%(prog)s OUTPUT --engine {trtllm,openvino,llmapi} --tokenizer DIR "
+        "(--model PATH | --engine-dir DIR) [SETTINGS]",
         help="write a model repository",
-        description="Writes a Triton model repository of five models, and gateway.toml beside them. "
+        description="Writes a Triton model repository of five models (llmapi: of one), and gateway.toml beside them. "
         "OUTPUT must not exist, or be empty.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -96,8 +103,13 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     repo.add_argument("output", metavar="OUTPUT", help="folder to write; it becomes the model repository")
     repo.add_argument("--engine", required=True, choices=ENGINES, help="what runs the model")
     repo.add_argument("--tokenizer", required=True, metavar="DIR", help="Hugging Face tokenizer folder of the model")
-    repo.add_argument("--model", metavar="PATH", help="for openvino: a Qwen GGUF file, or an OpenVINO IR folder")
+    repo.add_argument(
+        "--model",
+        metavar="PATH",
+        help="for openvino: a Qwen GGUF file, or an OpenVINO IR folder; for llmapi: the folder of a checkpoint",
+    )
     repo.add_argument("--engine-dir", metavar="DIR", help="for trtllm: the folder that trtllm-build wrote")
+    repo.add_argument("--official", metavar="DIR", help="for llmapi: where TensorRT-LLM's all_models/llmapi lies")
     repo.add_argument(
         "--contract",
         metavar="RELEASE",
@@ -124,10 +136,11 @@ def run(options: argparse.Namespace) -> int:
         "engine_dir": Path(options.engine_dir) if options.engine_dir else None,
         "contract": options.contract,
         "model_name": options.model_name,
+        "official_dir": Path(options.official) if options.official else None,
     }
     given = {spec.name: getattr(options, spec.name) for spec in _flagged() if hasattr(options, spec.name)}
     settings = RepoSettings(**own, **given)
-    output, repository = Path(options.output), plan(settings)
+    output, repository = Path(options.output), plan_llmapi(settings) if settings.engine == "llmapi" else plan(settings)
     if options.explain:
         print(explained(repository, settings))
         return 0
@@ -138,6 +151,8 @@ def run(options: argparse.Namespace) -> int:
         f"{output} is ready: next `model-repo-builder launch {output}`, "
         f"and `gateway serve --config {output / FILE_NAME}`"
     )
+    for note in repository.notes:
+        print(f"first: {note}")
     return 0
 
 
