@@ -391,3 +391,17 @@ def test_two_builds_in_one_folder(output: Path) -> None:
     with pytest.raises(BuildStopped):
         running[0].run()
     assert refused == [f"another build is running in {output}: wait for it, or choose another output folder"]
+
+
+@pytest.mark.parametrize(
+    ("script", "free", "sentence"),
+    [
+        pytest.param("exit 1", 0, "failed with exit code 1: the disk of .*/out is full: make room, then", id="disk"),
+        pytest.param("kill -9 $$", 10**9, "was ended by signal 9: the machine was probably out of memory", id="memory"),
+        pytest.param("exit 2", 10**9, "failed with exit code 2: mend what its log says, then run", id="other"),
+    ],
+)
+def test_what_a_failure_hints_at(output: Path, script: str, free: int, sentence: str) -> None:
+    failing = replace(stages(output)[0], commands=(Command(("sh", "-c", script)),))
+    with pytest.raises(BuildError, match=f"^stage convert {sentence}"):
+        build(output, (failing,), free=lambda folder: free).run()

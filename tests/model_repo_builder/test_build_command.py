@@ -16,7 +16,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from model_repo_builder import lock
+from model_repo_builder.build import Progress
 from model_repo_builder.cli import main
+from model_repo_builder.commands.build import line
 from model_repo_builder.machine import Gpu, Machine
 from tests.model_repo_builder.shapes import write_tokenizer_files
 from tests.support.stand_in_trtllm import StandIn, install
@@ -373,3 +375,31 @@ def test_a_checkpoint_that_is_not_here(tmp_path: Path) -> None:
     done = build(install(tmp_path / "trtllm", "0.10.0"), tmp_path / "Qwen2-7B")
     assert done.returncode == 2
     assert "Qwen2-7B is no folder here: download it, and give its folder with --model" in done.stderr
+
+
+def test_launch_refuses_a_changed_engine(tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert build(install(tmp_path / "trtllm", "0.10.0"), model).returncode == 0
+    engine = tmp_path / "out" / "engine" / "rank0.engine"
+    engine.write_bytes(engine.read_bytes() + b"!")
+    assert main(["launch", str(tmp_path / "out" / "repository")]) == 2
+    assert f"{engine} is not the file that was built: build again with" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("progress", "text"),
+    [
+        pytest.param(
+            Progress("engine", 2, 3, 75.2, 28_400_000_000, "[TRT] Building engine"),
+            "[2/3] engine  1:15  28.4 GB written  [TRT] Building engine",
+            id="running",
+        ),
+        pytest.param(Progress("convert", 1, 3, 3725.0, 0, ""), "[1/3] convert  1:02:05  0 B written", id="hours"),
+        pytest.param(
+            Progress("convert", 1, 3, 9.9, 12_300, "last", ended=True),
+            "[1/3] convert  0:09  12.3 kB written  finished",
+            id="ended",
+        ),
+    ],
+)
+def test_progress_as_a_line(progress: Progress, text: str) -> None:
+    assert line(progress) == text
