@@ -113,7 +113,7 @@ class Recipe:
             raise SettingsError("the recipe names no model: give model_dir, or model to plan without the files")
         if not 1 <= self.gpu_memory_gib <= 1024:
             raise SettingsError(f"gpu_memory_gib is {self.gpu_memory_gib}: give the memory of one GPU, such as 80")
-        if self.tokens_per_block & (self.tokens_per_block - 1) or self.tokens_per_block < 8:
+        if self.tokens_per_block & (self.tokens_per_block - 1) or not 8 <= self.tokens_per_block <= 1024:
             raise SettingsError(f"tokens_per_block is {self.tokens_per_block}: use a power of two, such as 32 or 64")
         _check_combinations(self)
         _check_repository(self.repository)
@@ -242,6 +242,8 @@ def _check_combinations(recipe: Recipe) -> None:
         raise SettingsError("paged_context_fmha does not work with an int8 KV cache: set it to false")
     if recipe.kv_cache_type != "paged" and recipe.paged_context_fmha:
         raise SettingsError("paged_context_fmha needs kv_cache_type paged: change one of the two")
+    if recipe.gemm_plugin in ("bfloat16", "float16") and recipe.gemm_plugin != recipe.dtype:
+        raise SettingsError(f"gemm_plugin {recipe.gemm_plugin} does not go with dtype {recipe.dtype}: use auto")
     if recipe.gemm_plugin == "fp8" and recipe.quantization != "fp8":
         raise SettingsError("gemm_plugin fp8 needs quantization fp8: use auto")
 

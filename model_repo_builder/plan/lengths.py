@@ -33,6 +33,8 @@ def choose(recipe: Recipe, facts: QwenFacts) -> Lengths:
     if sequence is None:
         sequence = max(min(_DEFAULT_SEQUENCE, facts.max_positions), 2 * (prompt or answer or 0))
         given = f"max_seq_len was not given: {sequence} of the model's {facts.max_positions} positions"
+    if sequence < 2:
+        raise SettingsError(f"max_seq_len is {sequence}: prompt and answer take at least one token each")
     known = prompt or answer
     if known is not None and known >= sequence:
         name = "max_input_len" if prompt else "max_output_len"

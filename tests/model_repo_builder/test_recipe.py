@@ -89,6 +89,8 @@ def test_overriding_badly(assignment: str, says: str) -> None:
         ({"kv_cache_dtype": "int8", "paged_context_fmha": True}, "set it to false"),
         ({"kv_cache_type": "continuous", "paged_context_fmha": True}, "needs kv_cache_type paged"),
         ({"gemm_plugin": "fp8"}, "needs quantization fp8"),
+        ({"gemm_plugin": "float16"}, "does not go with dtype bfloat16"),
+        ({"tokens_per_block": 2**20}, "power of two"),
         ({"tokens_per_block": 48}, "power of two"),
         ({"gpu_memory_gib": 0.5}, "memory of one GPU"),
     ],

@@ -160,6 +160,7 @@ def test_from_0_12_on_conversion_calls_the_python_api_unless_the_examples_are_gi
             {"quantization": "fp8", "calibration": "a.jsonl", "output_dir": "/b/cnn_dailymail"},
             "choose another",
         ),
+        ("1.1", "Qwen2-7B", {"max_seq_len": 1}, "at least one token each"),
         ("1.1", "Qwen2-7B", {"max_input_len": 9000, "max_seq_len": 8000}, "leaves nothing"),
     ],
     ids=str,
