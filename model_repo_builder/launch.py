@@ -33,7 +33,8 @@ from model_repo_builder.triton_log import Loading, loading, reason
 from model_repo_builder.tritonserver import find_mpirun, find_tritonserver, surroundings
 
 _POLL_SECONDS = 0.1
-EXIT_TIMEOUT_SECONDS = 10
+# For running requests. Unloading alone takes Triton 2 s for each instance of a BLS.
+EXIT_TIMEOUT_SECONDS = 30
 _LISTENERS = ("grpc", "http", "metrics")
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 

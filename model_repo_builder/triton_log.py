@@ -38,12 +38,12 @@ def loading(log: str) -> Loading:
 
 def reason(log: str) -> str | None:
     """The first cause in the log, as one line; None if it names none."""
-    busy = _BUSY.search(log)
-    if busy:
-        return f"the address {busy[1]} is already in use"
     failed = _FAILED.search(log)
     if failed:
         return f"model {failed[1]} did not load: {_plain(failed[2])}"
+    busy = _BUSY.search(log)  # after the models: a rank whose model failed meets the ports of the first rank
+    if busy:
+        return f"the address {busy[1]} is already in use"
     broken = next((m for m in _REPOSITORY_ERROR.finditer(log) if _is_error(log, m)), None)
     if broken:
         detail = _PARSE_ERROR.search(log)

@@ -12,8 +12,9 @@ from functools import partial
 from pathlib import Path
 from types import FrameType
 
+from model_repo_builder import lock
 from model_repo_builder.deployment import Instance, Wishes, deployment
-from model_repo_builder.errors import ContractError, LaunchError, SettingsError
+from model_repo_builder.errors import ContractError, LaunchError, RepositoryError, SettingsError
 from model_repo_builder.launch import Progress, TritonServer, check_repository
 from model_repo_builder.nginx import HEADER, nginx_conf
 from model_repo_builder.ports import Ports, address, check_ports
@@ -111,6 +112,9 @@ def run(options: argparse.Namespace) -> int:
     repository = Path(options.repository)
     ports = Ports(options.grpc_port, options.http_port, options.metrics_port)
     check_repository(repository)
+    wrong = lock.mismatch(repository)
+    if wrong is not None:
+        raise RepositoryError(wrong)
     instances = _instances(options, repository, ports)
     for instance in instances:
         check_ports(options.host, instance.ports)

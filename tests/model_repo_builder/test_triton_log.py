@@ -47,6 +47,12 @@ def error(text: str, source: str = "model_lifecycle.cc:642") -> str:
             "the address 127.0.0.1:8001 is already in use",
             id="a port",
         ),
+        pytest.param(
+            "E1122 15:32:47.0 9191 main.cc:1] \"failed to start: Socket '127.0.0.1:8001' already in use \"\n"
+            + error("failed to load 'm' version 1: Internal: out of memory"),
+            "model m did not load: out of memory",
+            id="a later rank that fails meets the ports of the first",
+        ),
         pytest.param(error("Internal: something new", "new.cc:1"), "something new", id="an unknown error"),
         pytest.param(NOISE + END, "creating server: Internal - failed to load all models", id="the last words"),
         pytest.param(
