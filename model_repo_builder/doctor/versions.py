@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from model_repo_builder import contract
+from model_repo_builder import contract, lock
 from model_repo_builder.config_text import Config
 from model_repo_builder.doctor.engine_folder import served_engine
 from model_repo_builder.doctor.finding import Finding, error, warning
 from model_repo_builder.doctor.subject import ENGINE, Subject
-from model_repo_builder.errors import ContractError
+from model_repo_builder.errors import ContractError, RepositoryError
+from model_repo_builder.machine import this_machine
 
 Signature = tuple[frozenset[str], frozenset[str]]
 _WHY = (
@@ -75,4 +76,24 @@ def _distance(one: Signature, other: Signature) -> int:
     return len(one[0] ^ other[0]) + len(one[1] ^ other[1])
 
 
-CHECKS = (release,)
+def locked(subject: Subject) -> Iterator[Finding]:
+    """Against what the build wrote down of itself, where there is such a file."""
+    if subject.folder is None:
+        return
+    try:
+        known = lock.read(subject.folder)
+        sentences = () if known is None else lock.check(known, this_machine())
+    except RepositoryError as failure:
+        sentences = (str(failure),)
+    for sentence in sentences:
+        what, _, how = sentence.partition(": ")
+        yield error(
+            "lock",
+            lock.FILE_NAME,
+            what,
+            "an engine runs only as it was built: its files, its release, its kind of GPU; `launch` refuses another",
+            how or "build the engine again with `model-repo-builder build`",
+        )
+
+
+CHECKS = (release, locked)

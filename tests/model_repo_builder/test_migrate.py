@@ -120,7 +120,6 @@ def test_what_is_lost_is_said(tmp_path: Path) -> None:
 
 
 def test_guided_decoding_is_lost_where_there_was_some(tmp_path: Path) -> None:
-    write_engine(tmp_path / "engine", version="0.19.0")
     repository = good_repository(tmp_path, contract="v0.19.0")
     checkpoint(tmp_path / "tokenizer")
     assert any(row.feature.startswith("guided decoding") for row in migrate(repository).lost)

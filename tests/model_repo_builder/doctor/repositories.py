@@ -17,6 +17,7 @@ from model_repo_builder.settings import RepoSettings
 from tests.model_repo_builder.shapes import write_tokenizer_files
 
 _FIRST = 910_001  # numbers that stand for placeholders until the text is there
+_STAND_INS = ("TYPE_UINT16", "TYPE_INT16", "TYPE_FP64")  # types that no model has
 
 
 def write_checkpoint(folder: Path) -> Path:
@@ -50,9 +51,11 @@ def write_engine(folder: Path, ranks: int = 1, version: str = "0.10.0", **build:
 def good_repository(folder: Path, **settings: Any) -> Path:
     """A repository for a TensorRT-LLM engine in which there is nothing to find."""
     tokenizer, engine = write_checkpoint(folder / "tokenizer"), folder / "engine"
-    if not engine.exists():
-        write_engine(engine)
     asked = {"engine": "trtllm", "contract": "v0.10.0", **settings}
+    if not engine.exists():
+        # No engine is of a branch: 0.20 is the release whose models are taken to be those of the branch.
+        release = str(asked["contract"])
+        write_engine(engine, version=release.removeprefix("v") if release.startswith("v") else "0.20.0")
     write(plan(RepoSettings(tokenizer_dir=tokenizer, engine_dir=engine, **asked)), folder / "repository")
     return folder / "repository"
 
@@ -69,8 +72,11 @@ def official_templates(folder: Path, release: str = "v0.10.0") -> Path:
 
 def template(model: Model) -> str:
     numbers = {name: _FIRST + i for i, name in enumerate(sorted(set(_numbers(model))))}
-    values: Mapping[str, Any] = {name: f"${{{name}}}" for name in _settings(model)} | numbers
+    kinds = {name: kind for name, kind in zip(sorted(set(_types(model))), _STAND_INS, strict=False)}
+    values: Mapping[str, Any] = {name: f"${{{name}}}" for name in _settings(model)} | numbers | kinds
     text = pbtxt(model, values)
+    for name, kind in kinds.items():
+        text = text.replace(f"data_type: {kind}", f"data_type: ${{{name}}}")
     for name, number in numbers.items():
         text = text.replace(f'"{number}"', f'"${{{name}}}"').replace(str(number), f"${{{name}}}")
     if isinstance(model.decoupled, Setting):
@@ -120,6 +126,11 @@ def _settings(value: Any) -> Iterator[str]:
         yield from (name for each in value.values() for name in _settings(each))
     elif isinstance(value, tuple):
         yield from (name for each in value for name in _settings(each))
+
+
+def _types(model: Model) -> Iterator[str]:
+    for tensor in (*model.inputs, *model.outputs):
+        yield from _settings(tensor.type)
 
 
 def _numbers(model: Model) -> Iterator[str]:

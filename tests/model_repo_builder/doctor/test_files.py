@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from model_repo_builder import lock
 from model_repo_builder.doctor.examine import examine
 from model_repo_builder.doctor.subject import Machine, read_repository
 from tests.model_repo_builder.doctor.repositories import change, edit, good_repository, replace_text, rows
@@ -58,6 +59,12 @@ def tokenizer(**files: Any) -> Callable[[Path], object]:
     return how
 
 
+def locked(repository: Path) -> None:
+    """The lock of a build whose engine file was another."""
+    engine = repository.parent / "engine"
+    lock.write(lock.Lock("0.10.0", engine, {"rank0.engine": "sha256:0"}), repository)
+
+
 NO_QWEN = {
     "tokenizer.json": {"model": {"vocab": {"a": 0}}, "added_tokens": [{"id": 1, "content": "</s>"}]},
     "tokenizer_config.json": {"eos_token": "</s>"},
@@ -101,6 +108,12 @@ ENGINE: list[tuple[str, Callable[[Path], object], tuple[str, str, str]]] = [
         "another release, and models of none",
         both(built(version="0.16.0"), lambda r: change(r, "tensorrt_llm", lambda c: c.output.add(name="mine"))),
         ("warning", "engine-version", "tensorrt_llm"),
+    ),
+    ("another engine than was built", locked, ("error", "lock", "build.lock.json")),
+    (
+        "a damaged lock",
+        lambda r: (r / "build.lock.json").write_text("{"),
+        ("error", "lock", "build.lock.json"),
     ),
     ("a release of the future", built(version="9.0.0"), ("warning", "engine-version", "tensorrt_llm")),
     ("no release", built(version=""), ("warning", "engine-version", "tensorrt_llm")),
