@@ -17,6 +17,7 @@ from model_repo_builder.deployment import Instance, Wishes, deployment
 from model_repo_builder.errors import ContractError, LaunchError, RepositoryError, SettingsError
 from model_repo_builder.launch import Progress, TritonServer, check_repository
 from model_repo_builder.nginx import HEADER, nginx_conf
+from model_repo_builder.official_launcher import launcher
 from model_repo_builder.ports import Ports, address, check_ports
 from model_repo_builder.release import Release, detect
 from model_repo_builder.served_engine import served_engines
@@ -37,7 +38,8 @@ If one instance ends by itself the others are stopped, unless --keep-going is gi
 
 A TensorRT engine is started through mpirun, with as many ranks as its config.json says, by the command that the
 official launch_triton_server.py of its release composes. Those commands are compared with the official ones; that
-several ranks then serve an engine on GPUs was never tried where this is developed, which has no GPU.
+several ranks then serve an engine on GPUs was never tried where this is developed, which has no GPU. Commands for
+releases after 0.19 are inferred from reading a later launcher, and a note says so.
 """
 
 
@@ -120,6 +122,11 @@ def run(options: argparse.Namespace) -> int:
         check_ports(options.host, instance.ports)
     if options.nginx_conf:
         _write_nginx(Path(options.nginx_conf), options, instances)
+    official = instances[0].official
+    if official and launcher(official.release).inferred:
+        print(
+            f"note: how TensorRT-LLM {official.release} is launched is inferred from a later launcher", file=sys.stderr
+        )
     several = len(instances) > 1
     starts = {each.name: partial(_start, options, repository, each, several) for each in instances}
     shown = _Screen(several, options.verbose)

@@ -3,6 +3,7 @@
 import json
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,8 +15,10 @@ from typing import Any
 
 import pytest
 
+from model_repo_builder import lock
 from model_repo_builder.ports import Ports
 from tests.model_repo_builder.stand_ins import write_mpirun, write_tritonserver
+from tests.model_repo_builder.test_served_engine import write_engine, write_model
 
 DEADLINE = 30
 STEP = "--port-step=3"
@@ -206,6 +209,52 @@ def _runs(cmdline: Path, program: Path) -> bool:
         return cmdline.read_bytes().split(b"\0")[1:2] == [str(program).encode()]
     except OSError:
         return False
+
+
+@pytest.mark.parametrize(
+    ("parameters", "flags", "ranks", "orchestrator"),
+    [
+        pytest.param({}, [], 2, None, id="as many ranks as the engine says"),
+        pytest.param({}, ["--orchestrator"], 1, "1", id="the orchestrator starts them itself"),
+        pytest.param(
+            {"participant_ids": "1,2"},
+            ["--orchestrator", "--disable-spawn-processes"],
+            3,
+            "1",
+            id="the orchestrator and its workers",
+        ),
+    ],
+)
+def test_an_engine_of_two_ranks(
+    tmp_path: Path, repository: Path, parameters: dict[str, str], flags: list[str], ranks: int, orchestrator: str | None
+) -> None:
+    program = write_tritonserver(tmp_path / "bin")
+    write_mpirun(tmp_path / "mpi")
+    shutil.rmtree(repository / "tensorrt_llm")
+    write_model(repository / "tensorrt_llm", gpt_model_path=write_engine(tmp_path / "engine"), **parameters)
+    with launched(command(repository, program, *flags), 1, tmp_path / "mpi"):
+        until(lambda: len(calls(program)) == ranks)
+        found = calls(program)
+    assert {call["environment"]["TRTLLM_ORCHESTRATOR"] for call in found} == {orchestrator}
+    assert sum("--load-model=tensorrt_llm" in call["argv"] for call in found) == ranks - 1
+    nothing_left(program)
+
+
+def test_an_inferred_command_is_said_to_be_one(tmp_path: Path, repository: Path) -> None:
+    words = command(repository, write_tritonserver(tmp_path / "bin"), "--world-size", "1", "--trtllm-version", "1.1")
+    done = subprocess.run(
+        words, capture_output=True, text=True, timeout=DEADLINE, check=False, env={**os.environ, "PATH": str(tmp_path)}
+    )
+    assert done.returncode == 1  # there is no mpirun
+    assert "note: how TensorRT-LLM 1.1.0 is launched is inferred" in done.stderr
+
+
+def test_an_engine_of_another_place_is_refused(tmp_path: Path, repository: Path) -> None:
+    program = write_tritonserver(tmp_path / "bin")
+    lock.write(lock.Lock(release="0.10.0", engine_dir=tmp_path / "gone", engine={}), repository)
+    done = subprocess.run(command(repository, program), capture_output=True, text=True, timeout=DEADLINE, check=False)
+    assert (done.returncode, calls(program)) == (2, [])
+    assert done.stderr.endswith("gone does not exist: mount it there, or build again\n")
 
 
 @pytest.mark.parametrize(
