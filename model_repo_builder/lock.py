@@ -96,7 +96,7 @@ def read(folder: Path) -> Lock | None:
 
 def check(lock: Lock, machine: Machine) -> tuple[str, ...]:
     """One sentence for each thing that keeps this machine from serving the engine. Reads the engine's files."""
-    found = (*_engine(lock), _release(lock, machine), _tensorrt(lock, machine), _gpu(lock, machine))
+    found = (*_engine(lock), _release(lock, machine), _tensorrt(lock, machine), other_gpu(lock, machine))
     return tuple(sentence for sentence in found if sentence)
 
 
@@ -142,7 +142,8 @@ def _tensorrt(lock: Lock, machine: Machine) -> str | None:
     )
 
 
-def _gpu(lock: Lock, machine: Machine) -> str | None:
+def other_gpu(lock: Lock, machine: Machine) -> str | None:
+    """Why the GPUs of this machine cannot run the engine."""
     if not lock.gpus or machine.gpus is None:
         return None
     if len(machine.gpus) < lock.world_size:

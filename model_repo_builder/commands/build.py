@@ -61,6 +61,7 @@ def run(options: argparse.Namespace) -> int:
     build = Build(
         plan.stages, recipe.output_dir, release=locks.release, progress=_Shown(sys.stderr.isatty()), finish=locks
     )
+    _check_gpu(plan, build, machine, options.start)
     if options.dry_run:
         return _dry_run(build, options.start)
     for note in plan.notes:
@@ -176,6 +177,15 @@ def _local(options: argparse.Namespace) -> Recipe:
         raise CheckpointError(f"the checkpoint {name} is no folder here: download it, and give its folder with --model")
     model = Path(os.path.abspath(recipe.model_dir))
     return replace(recipe, model_dir=model, output_dir=Path(os.path.abspath(recipe.output_dir)))
+
+
+def _check_gpu(plan: BuildPlan, build: Build, machine: Machine, start: str | None) -> None:
+    """A finished engine may have been brought from another machine, where the same recipe built it."""
+    finished = any(state.finished and state.stage.output == plan.engine_dir for state in build.states(start))
+    found = lock.read(plan.engine_dir) if finished else None
+    wrong = lock.other_gpu(found, machine) if found else None
+    if wrong:
+        raise BuildError(f"{wrong} (--from engine builds it again here)")
 
 
 def _check_release(plan: BuildPlan, machine: Machine) -> None:

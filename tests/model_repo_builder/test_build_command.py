@@ -385,6 +385,21 @@ def test_launch_refuses_a_changed_engine(tmp_path: Path, model: Path, capsys: py
     assert f"{engine} is not the file that was built: build again with" in capsys.readouterr().err
 
 
+def test_a_build_brought_from_another_gpu(tmp_path: Path, model: Path) -> None:
+    assert build(install(tmp_path / "h100", "0.10.0"), model).returncode == 0
+    a100 = install(tmp_path / "a100", "0.10.0", gpu="NVIDIA A100-SXM4-80GB, 8.0, 81920")
+    examples = ("--trtllm-examples", str(tmp_path / "h100" / "examples"))
+    refused = build(a100, model, *examples)
+    assert refused.returncode == 1
+    assert "the engine was built on NVIDIA H100 80GB HBM3 (compute capability 9.0) and" in refused.stderr
+    done = build(a100, model, *examples, "--from", "engine")
+    assert done.returncode == 0, done.stderr
+    assert tools(a100) == ["trtllm-build"]
+    locked = lock.read(tmp_path / "out" / "repository")
+    assert locked is not None
+    assert [gpu.name for gpu in locked.gpus] == ["NVIDIA A100-SXM4-80GB"]
+
+
 @pytest.mark.parametrize(
     ("progress", "text"),
     [
