@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from model_repo_builder.doctor import engine_folder, layout, machine, streaming, tokenizer, values, versions, wiring
+from model_repo_builder.doctor import (
+    engine_folder,
+    layout,
+    llmapi_model,
+    machine,
+    streaming,
+    tokenizer,
+    values,
+    versions,
+    wiring,
+)
 from model_repo_builder.doctor.finding import Finding, Severity
 from model_repo_builder.doctor.subject import Subject
 
@@ -14,6 +24,7 @@ CHECKS = (
     *tokenizer.CHECKS,
     *values.CHECKS,
     *streaming.CHECKS,
+    *llmapi_model.CHECKS,
     *machine.CHECKS,
 )
 _ORDER = tuple(Severity)
