@@ -30,7 +30,7 @@ from model_repo_builder.errors import LaunchError
 from model_repo_builder.official_launcher import argv, launcher
 from model_repo_builder.ports import Ports, address, check_ports
 from model_repo_builder.triton_log import Loading, loading, reason
-from model_repo_builder.tritonserver import find_mpirun, find_tritonserver, surroundings
+from model_repo_builder.tritonserver import check_llmapi_launch, find_mpirun, find_tritonserver, surroundings
 
 _POLL_SECONDS = 0.1
 # For running requests. Unloading alone takes Triton 2 s for each instance of a BLS.
@@ -82,6 +82,8 @@ class TritonServer:
         check_repository(repository)
         installation = find_tritonserver(tritonserver, os.environ)
         mpirun = find_mpirun(os.environ) if official and not official.options.no_mpi else "mpirun"
+        if official and official.options.llmapi_launch:
+            check_llmapi_launch(os.environ)
         check_ports(host, ports)
         prefix = f"qtg-{secrets.token_hex(6)}-"
         log = _open_log(log_file)

@@ -73,6 +73,14 @@ def find_mpirun(environment: Mapping[str, str]) -> str:
     return found
 
 
+def check_llmapi_launch(environment: Mapping[str, str]) -> None:
+    if shutil.which("trtllm-llmapi-launch", path=environment.get("PATH")) is None:
+        raise LaunchError(
+            "trtllm-llmapi-launch was not found: run where tensorrt_llm is installed, "
+            "or leave --trtllm-llmapi-launch out, so that llmapi starts its processes by itself"
+        )
+
+
 def surroundings(installation: Installation, folder: Path, environment: Mapping[str, str]) -> Surroundings:
     """Prepares ``folder`` (private, removed after the run) for the installation."""
     if installation.wheel is None:

@@ -1,0 +1,78 @@
+"""Starting ``launch`` as a command with stand-ins, and looking for what it started and what it left.
+
+It knows the command's flags and the stand-ins' record of calls. It must not know what a test expects.
+"""
+
+import json
+import os
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from model_repo_builder.ports import Ports
+
+DEADLINE = 30
+STEP = "--port-step=3"
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < deadline
+        select.select([], [], [], 0.02)
+
+
+def calls(program: Path) -> list[dict[str, Any]]:
+    path = program.with_name("calls.jsonl")
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def alive(call: dict[str, Any]) -> bool:
+    try:
+        state = Path("/proc", str(call["pid"]), "stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def regions(found: list[dict[str, Any]]) -> list[Path]:
+    prefixes = {word.partition("prefix-name=")[2] for call in found for word in call["argv"] if "prefix-name" in word}
+    assert len(prefixes) == len(found)
+    return [path for prefix in prefixes for path in Path("/dev/shm").glob(f"{prefix}*")]
+
+
+def command(repository: Path, program: Path, *flags: str) -> list[str]:
+    base = Ports.free().grpc
+    ports = ["--grpc-port", str(base), "--http-port", str(base + 1), "--metrics-port", str(base + 2)]
+    builder = [sys.executable, "-m", "model_repo_builder.cli", "launch", str(repository)]
+    return [*builder, "--tritonserver", str(program), *ports, *flags]
+
+
+@contextmanager
+def launched(words: list[str], ready: int, path: Path | None = None) -> Iterator["subprocess.Popen[str]"]:
+    """The command, when it has said that many times that an instance is ready."""
+    environment = {**os.environ, **({"PATH": f"{path}:{os.environ['PATH']}"} if path else {})}
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        try:
+            assert process.stderr is not None
+            seen: list[str] = []
+            while sum(" is ready: " in line for line in seen) < ready:
+                seen.append(process.stderr.readline())
+                assert seen[-1], seen
+            yield process
+        finally:
+            process.kill()
+
+
+def rest(process: "subprocess.Popen[str]") -> str:
+    return process.communicate(timeout=DEADLINE)[1]
+
+
+def nothing_left(program: Path) -> None:
+    found = calls(program)
+    until(lambda: not any(alive(call) for call in found) and regions(found) == [])
