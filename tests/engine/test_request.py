@@ -6,8 +6,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from model_repo_builder.contract import extend, load, releases
 from model_repo_builder.triton_models.openvino.guide import Guide
-from model_repo_builder.triton_models.openvino.request import NEUTRAL, RequestError, is_stop, read_request
+from model_repo_builder.triton_models.openvino.request import (
+    NEUTRAL,
+    NEUTRAL_LATER,
+    RENAMED,
+    RequestError,
+    is_stop,
+    read_request,
+)
 from model_repo_builder.triton_models.openvino.settings import Settings
 from tests.support.engine_client import INPUT_TYPES, word_list
 
@@ -217,3 +225,48 @@ def test_every_input_of_the_contract_is_read_or_refused() -> None:
 @pytest.mark.parametrize(("stop", "expected"), [(None, False), (False, False), (True, True), ([[True]], True)])
 def test_is_stop(stop: Any, expected: bool) -> None:
     assert is_stop(tensors(stop=stop)) is expected
+
+
+# Said of a request's place in the cache, of speculation, or of inputs that are refused by themselves.
+OF_NO_CONSEQUENCE = (
+    *("retention_", "lookahead_", "decoder_input_lengths"),
+    *("encoder_output_lengths", "prompt_table_extra_ids"),
+)
+
+
+@pytest.mark.parametrize("release", releases())
+def test_every_input_of_every_contract_is_read_or_refused(release: str) -> None:
+    """Later releases add inputs and rename some: none may be dropped that changes an answer."""
+    honoured = {"pad_id", "input_lengths", "input_ids", "request_output_len", "end_id", "stop_words_list", "min_length"}
+    honoured |= {"streaming", "stop", "temperature", "runtime_top_k", "runtime_top_p", "random_seed"}
+    honoured |= {"return_log_probs", "repetition_penalty", "presence_penalty", "frequency_penalty", *RENAMED}
+    honoured |= {"exclude_input_in_output", "guided_decoding_guide_type", "guided_decoding_guide"}
+    names = {tensor.name for tensor in extend(load(release), "openvino").model("tensorrt_llm").inputs}
+    left = {
+        name for name in names - honoured - set(NEUTRAL) - set(NEUTRAL_LATER) if not name.startswith(OF_NO_CONSEQUENCE)
+    }
+    assert left == set()
+
+
+@pytest.mark.parametrize(("newer", "older"), sorted(RENAMED.items()))
+def test_newer_names_mean_the_same(newer: str, older: str) -> None:
+    sampled = tensors(temperature=0.5, runtime_top_k=3, **{older: 3})
+    renamed = {newer if name == older else name: value for name, value in sampled.items()}
+    assert read_request("", renamed, SETTINGS) == read_request("", sampled, SETTINGS)
+    assert read_request("", renamed, SETTINGS) != read_request("", tensors(temperature=0.5, runtime_top_k=3), SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("name", "neutral", "other"),
+    [
+        ("num_return_sequences", 1, 2),
+        ("exclude_input_in_output", True, False),
+        ("return_perf_metrics", False, True),
+        ("return_num_output_tokens", False, True),
+    ],
+)
+def test_inputs_of_later_releases(name: str, neutral: int, other: int) -> None:
+    given = {**tensors(), name: np.array([[neutral]])}
+    assert read_request("", given, SETTINGS) == read_request("", tensors(), SETTINGS)
+    with pytest.raises(RequestError, match=f"^{name} cannot be honoured"):
+        read_request("", {**given, name: np.array([[other]])}, SETTINGS)

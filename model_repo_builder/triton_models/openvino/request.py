@@ -109,6 +109,25 @@ NEUTRAL: Mapping[str, Callable[[Array], bool]] = {
 }
 """Inputs that the pipeline has nothing for, and the values that change nothing."""
 
+NEUTRAL_LATER: Mapping[str, Callable[[Array], bool]] = {
+    "num_return_sequences": _among(0, 1),
+    "decoder_input_ids": _empty,
+    "encoder_input_features": _empty,
+    "cross_attention_mask": _empty,
+    "skip_cross_attn_blocks": _zero,
+    "context_phase_params": _empty,
+    "mrope_rotary_cos_sin": _empty,
+    "mrope_position_deltas": _zero,
+    "return_kv_cache_reuse_stats": _zero,
+    "return_perf_metrics": _zero,
+    "return_num_input_tokens": _zero,
+    "return_num_output_tokens": _zero,
+}
+"""The same of later releases."""
+
+RENAMED: Mapping[str, str] = {"seed": "random_seed", "min_tokens": "min_length"}
+"""Names of later releases, and those that this engine reads."""
+
 
 def is_stop(tensors: Tensors) -> bool:
     """Whether this request only asks to stop another one with the same id."""
@@ -116,7 +135,12 @@ def is_stop(tensors: Tensors) -> bool:
 
 
 def read_request(request_id: str, tensors: Tensors, settings: Settings) -> Request:
-    for name, is_neutral in NEUTRAL.items():
+    tensors = {RENAMED.get(name, name): value for name, value in tensors.items()}
+    if bool(_scalar(tensors, "exclude_input_in_output", settings.exclude_input_in_output)) != (
+        settings.exclude_input_in_output
+    ):
+        raise RequestError("exclude_input_in_output cannot be honoured: here it is a parameter of the model")
+    for name, is_neutral in (*NEUTRAL.items(), *NEUTRAL_LATER.items()):
         if name in tensors and not is_neutral(tensors[name]):
             raise RequestError(f"{name} cannot be honoured by the CPU engine: leave it out")
     prompt = _prompt(tensors, settings)
