@@ -2,10 +2,10 @@
 PY := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format clean
+.PHONY: help setup demo test test-contracts check format clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## .venv with all that demo and tests need
 	@PYTHON="$(PYTHON)" scripts/setup
@@ -15,6 +15,9 @@ demo: setup ## a repository, a real Triton and the gateway on this machine; ARGS
 
 test: setup check ## style, types and all tests
 	@$(PY) -m pytest $(ARGS)
+
+test-contracts: setup ## every release's model repository on a real tritonserver (minutes)
+	@TEST_CONTRACTS=all $(PY) -m pytest tests/model_repo_builder/triton_models/test_contracts_on_triton.py $(ARGS)
 
 check: setup ## style and types
 	@$(PY) -m ruff check .
