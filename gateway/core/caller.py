@@ -1,0 +1,27 @@
+"""Who asks: what a key lets its owner do. It knows names and limits; it must not know keys, hashes, HTTP or a clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Priority = Literal["high", "normal", "low"]  # the class in which a caller's requests wait
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The owner of a key, as ``request.state.caller`` and the service see one.
+
+    ``name`` is the operator's, never the key. ``models`` None: all of them. Limits of 0: none.
+    """
+
+    name: str
+    priority: Priority = "normal"
+    models: frozenset[str] | None = None
+    max_streams: int = 0  # requests being answered or waiting at once
+    requests_per_minute: int = 0
+    tokens_per_minute: int = 0
+    admin: bool = False
+
+
+ANYONE = Caller("")  # everybody, where no keys are configured
