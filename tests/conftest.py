@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from loadtest.engine.journal import Journal
 from tests.support.engine_client import EngineClient
-from tests.support.scripted_engine.journal import Journal
 from tests.support.tiny_qwen import write_tiny_qwen
 from tests.support.tokenizer import TokenizerFolder, write_tokenizer
 from tests.support.triton import Ports, ScriptedTriton, Triton, build_repository, require, running, script_engine

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from tritonclient.utils import InferenceServerException
 
+from loadtest.engine.script import Script, script_text
 from tests.model_repo_builder.triton_models.calls import OUTPUTS, call
 from tests.support.engine_client import EngineClient, EngineError
-from tests.support.scripted_engine.script import Script, script_text
 from tests.support.tokenizer import TokenizerFolder
 from tests.support.triton import ScriptedTriton, Triton
 

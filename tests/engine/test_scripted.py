@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from loadtest.engine.script import Script, script_text
 from tests.support.engine_client import EngineClient, EngineError, word_list
-from tests.support.scripted_engine.script import Script, script_text
 from tests.support.tokenizer import TokenizerFolder
 from tests.support.triton import ScriptedTriton
 

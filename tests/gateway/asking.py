@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from loadtest.engine.script import Script, script_text
 from tests.support.gateway import Gateway
-from tests.support.scripted_engine.script import Script, script_text
 
 
 def messages(script: Script | str) -> list[dict[str, str]]:

@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
+from loadtest.engine.script import Script
 from tests.gateway.asking import messages
 from tests.support.gateway import Gateway
-from tests.support.scripted_engine.script import Script
 
 LIMIT = 1.0  # seconds of work for one body
 # MiB that all of it may leave behind: the allocator keeps pages of the largest bodies. Measured: 100 to 210, reached in

@@ -10,9 +10,9 @@ import httpx
 import pytest
 from openai import APIError, AsyncOpenAI, BadRequestError, NotFoundError, OpenAI
 
+from loadtest.engine.script import Script
 from tests.gateway.asking import ask, events, messages
 from tests.support.gateway import Gateway
-from tests.support.scripted_engine.script import Script
 from tests.support.tokenizer import TokenizerFolder
 from tests.support.triton import ScriptedTriton
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from loadtest.engine.script import Script
 from tests.gateway.asking import RawClient, messages
 from tests.support.gateway import Gateway
-from tests.support.scripted_engine.script import Script
 from tests.support.triton import ScriptedTriton
 
 LIMIT = 0.3  # seconds

@@ -23,7 +23,7 @@ def test_defaults() -> None:
     settings = read({"embeddings": [MODEL]})
     (model,) = settings.embeddings
     assert settings.models == ()
-    assert (model.triton, model.tokenizer, model.max_model_len) == ("127.0.0.1:8001", None, None)
+    assert (model.triton, model.tokenizer, model.max_model_len) == (("127.0.0.1:8001",), None, None)
     assert model.route(None) == EmbeddingRoute("m", pooling="none", normalize=True, sizes=())
 
 

@@ -18,12 +18,12 @@ from openai import BadRequestError, NotFoundError, OpenAI
 from tokenizers.processors import TemplateProcessing
 
 from gateway.embedding_tokenizer import JsonTokenizer
+from loadtest.engine.journal import Journal
 from tests.gateway.asking import RawClient
 from tests.sdk.processes import checked, openai_of
 from tests.support.embedding_engine.numbers import SIZE, text_vector, token_vectors
 from tests.support.embedding_triton import BATCH, write_embedding_repository
 from tests.support.gateway import Gateway, gateway_serving
-from tests.support.scripted_engine.journal import Journal
 from tests.support.tokenizer import TokenizerFolder
 from tests.support.triton import Ports, require, running
 

@@ -10,10 +10,10 @@ import httpx
 import pytest
 from openai import BadRequestError, NotFoundError, OpenAI
 
+from loadtest.engine.script import Script, script_text
 from tests.gateway.asking import messages
 from tests.gateway.features import features_toml
 from tests.support.gateway import Gateway, gateway_serving
-from tests.support.scripted_engine.script import Script, script_text
 from tests.support.tokenizer import TokenizerFolder
 from tests.support.triton import ScriptedTriton
 

@@ -16,9 +16,9 @@ from typing import Any
 import httpx
 import pytest
 
+from loadtest.engine.script import Script, script_text
 from tests.gateway.asking import messages
 from tests.support.gateway import Gateway
-from tests.support.scripted_engine.script import Script, script_text
 
 GOLDEN = Path(__file__).with_name("golden")
 WRITING = os.environ.get("GOLDEN") == "write"

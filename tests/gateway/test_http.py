@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from loadtest.engine.script import Script
 from tests.gateway.asking import RawClient, messages
 from tests.support.gateway import Gateway
-from tests.support.scripted_engine.script import Script
 
 
 @pytest.fixture

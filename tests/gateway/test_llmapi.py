@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from openai import BadRequestError, OpenAI
 
+from loadtest.engine.journal import Journal
+from loadtest.engine.script import Script
 from tests.gateway.asking import RawClient, ask, messages
 from tests.support.gateway import Gateway, gateway_serving
 from tests.support.llmapi_triton import write_llmapi_repository
-from tests.support.scripted_engine.journal import Journal
-from tests.support.scripted_engine.script import Script
 from tests.support.tokenizer import TokenizerFolder
 from tests.support.triton import Ports, require, running
 

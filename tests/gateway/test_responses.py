@@ -11,8 +11,8 @@ import pytest
 from openai import APIError, BadRequestError, NotFoundError, OpenAI
 from transformers import AutoTokenizer
 
+from loadtest.engine.script import Script, script_text
 from tests.support.gateway import Gateway
-from tests.support.scripted_engine.script import Script, script_text
 from tests.support.sse import read_events
 from tests.support.tokenizer import TokenizerFolder
 from tests.support.triton import ScriptedTriton

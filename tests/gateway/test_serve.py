@@ -11,9 +11,9 @@ import httpx
 import pytest
 from openai import OpenAI
 
+from loadtest.engine.script import Script
 from tests.gateway.asking import messages
 from tests.support.gateway import GATEWAY, gateway_serving, gateway_toml
-from tests.support.scripted_engine.script import Script
 from tests.support.tokenizer import TokenizerFolder
 from tests.support.triton import Ports, ScriptedTriton
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from loadtest.engine.script import Script, script_text
 from tests.support.engine_client import EngineClient
-from tests.support.scripted_engine.script import Script, script_text
 from tests.support.tokenizer import TokenizerFolder
 from tests.support.triton import BUILDER, Ports, build_repository, require, script_engine
 

@@ -9,6 +9,8 @@ import yaml
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
+from loadtest.engine import FOLDER as ENGINE
+from loadtest.engine.script import Script
 from model_repo_builder.cli import main
 from model_repo_builder.doctor.examine import examine
 from model_repo_builder.doctor.subject import Machine, read_repository
@@ -25,7 +27,6 @@ from tests.model_repo_builder.doctor.repositories import (
 from tests.model_repo_builder.test_qwen import checkpoint
 from tests.support.gateway import gateway_serving
 from tests.support.llmapi_triton import HERE
-from tests.support.scripted_engine.script import Script
 from tests.support.tokenizer import TokenizerFolder
 from tests.support.triton import Ports, require, running, set_parameters
 
@@ -201,8 +202,8 @@ def test_triton_and_the_gateway_take_what_was_written(tmp_path: Path, tokenizer:
     (old / "gateway.toml").write_text(gateway)
     checkpoint(tmp_path / "checkpoint")
     assert main(["migrate", str(old), "--output", str(new), "--model", str(tmp_path / "checkpoint")]) == 0
-    for source in ("llmapi_engine/model.py", "scripted_engine/journal.py", "scripted_engine/script.py"):
-        shutil.copy(HERE / source, new / "tensorrt_llm" / "1")
+    for source in (HERE / "llmapi_engine/model.py", ENGINE / "journal.py", ENGINE / "script.py"):
+        shutil.copy(source, new / "tensorrt_llm" / "1")
     set_parameters(new / "tensorrt_llm", journal=str(tmp_path / "journal.jsonl"))
     with (
         running(new, ports, tmp_path / "triton.log"),

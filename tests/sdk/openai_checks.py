@@ -15,8 +15,8 @@ import openai
 import pytest
 from pydantic import BaseModel
 
+from loadtest.engine.script import Script, script_text
 from tests.sdk.running import Gateways, run
-from tests.support.scripted_engine.script import Script, script_text
 
 CALL = '<tool_call>\n{"name": "get_weather", "arguments": {"city": "巴黎"}}\n</tool_call>'
 SECOND = '<tool_call>\n{"name": "get_time", "arguments": {"city": "Paris", "zone": 1}}\n</tool_call>'

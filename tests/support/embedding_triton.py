@@ -10,8 +10,9 @@ from pathlib import Path
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
+from loadtest.engine import FOLDER as ENGINE
+from loadtest.engine.journal import Journal
 from tests.support.embedding_engine.numbers import SIZE
-from tests.support.scripted_engine.journal import Journal
 
 HERE = Path(__file__).parent
 BATCH = 4
@@ -49,6 +50,6 @@ def write_embedding_repository(folder: Path, journal: Path) -> tuple[Path, Journ
         version = folder / name / "1"
         version.mkdir(parents=True)
         (folder / name / "config.pbtxt").write_text(text_format.MessageToString(config), "utf-8")
-        for source in ("embedding_engine/model.py", "embedding_engine/numbers.py", "scripted_engine/journal.py"):
-            shutil.copy(HERE / source, version)
+        for source in (HERE / "embedding_engine/model.py", HERE / "embedding_engine/numbers.py", ENGINE / "journal.py"):
+            shutil.copy(source, version)
     return folder, Journal(journal)

@@ -9,7 +9,8 @@ from pathlib import Path
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
-from tests.support.scripted_engine.journal import Journal
+from loadtest.engine import FOLDER as ENGINE
+from loadtest.engine.journal import Journal
 
 HERE = Path(__file__).parent
 
@@ -50,6 +51,6 @@ def write_llmapi_repository(folder: Path, journal: Path, *, decoupled: bool) -> 
     version = folder / name / "1"
     version.mkdir(parents=True)
     (folder / name / "config.pbtxt").write_text(text_format.MessageToString(config), "utf-8")
-    for source in ("llmapi_engine/model.py", "scripted_engine/journal.py", "scripted_engine/script.py"):
-        shutil.copy(HERE / source, version)
+    for source in (HERE / "llmapi_engine/model.py", ENGINE / "journal.py", ENGINE / "script.py"):
+        shutil.copy(source, version)
     return Journal(journal)

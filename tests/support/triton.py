@@ -1,6 +1,6 @@
 """Real tritonservers for tests: built by the builder's command line, started by its launcher, on free ports.
 
-The scripted Triton is a repository of the builder in which the engine's files are those of ``scripted_engine``;
+The scripted Triton is a repository of the builder in which the engine's files are those of ``loadtest/engine``;
 everything around the engine (preprocessing, postprocessing, ensemble, BLS, configuration) is what users get.
 
 It knows the two commands and where the engine lies in a repository. It must not know what tests do with the server.
@@ -25,12 +25,12 @@ import pytest
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2, service_pb2, service_pb2_grpc
 
+from loadtest.engine import FOLDER as SCRIPTED_ENGINE
+from loadtest.engine.journal import Journal
 from tests.support.children import die_with_parent
-from tests.support.scripted_engine.journal import Journal
 from tests.support.tokenizer import TokenizerFolder
 
 BUILDER = Path(sys.executable).with_name("model-repo-builder")
-SCRIPTED_ENGINE = Path(__file__).with_name("scripted_engine")
 START_TIMEOUT = 120
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from tritonclient.utils import InferenceServerException
 
+from loadtest.engine.script import Script, script_text
 from tests.model_repo_builder.triton_models.calls import call
-from tests.support.scripted_engine.script import Script, script_text
 from tests.support.triton import ScriptedTriton
 
 ROUTES = ["ensemble", "tensorrt_llm_bls"]
