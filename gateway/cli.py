@@ -55,7 +55,9 @@ def parser() -> argparse.ArgumentParser:
         "--config", type=Path, metavar="FILE", help="gateway.toml with [[models]] and, if wanted, [server]"
     )
     one = serve.add_argument_group("one model without a file")
-    one.add_argument("--triton", metavar="HOST:PORT", help="gRPC endpoint of Triton")
+    one.add_argument(
+        "--triton", metavar="HOST:PORT", action="append", help="gRPC endpoint of Triton; repeat it for several"
+    )
     one.add_argument("--tokenizer", metavar="DIR", help="folder of the model's tokenizer, or a model id of the hub")
     one.add_argument("--model", metavar="NAME", help='what clients send as "model"')
     one.add_argument(
@@ -120,14 +122,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         settings = read_settings(args, os.environ)
         logging.basicConfig(
-            level=settings.log_level.upper(),
+            level=settings.server.log_level.upper(),
             format="%(asctime)s %(levelname)s %(name)s %(message)s",
             stream=sys.stderr,
         )
         logging.getLogger("uvicorn").setLevel("WARNING")
         from gateway.serve import listen, serve  # takes a second: not for --help
 
-        uvloop.run(serve(settings, listen(settings.host, settings.port)))
+        uvloop.run(serve(settings, listen(settings.server.host, settings.server.port)))
     except SettingsError as error:
         print(f"gateway: {error.message}", file=sys.stderr)
         return 2

@@ -18,7 +18,8 @@ from gateway.http.answer import EndpointSettings
 from gateway.http.app import create_app
 from gateway.metrics import Metrics
 from gateway.service import ServedModel, Service, with_adapters
-from gateway.settings import EmbeddingSettings, ModelSettings, Settings
+from gateway.settings import Settings
+from gateway.settings.models import EmbeddingSettings, ModelSettings
 from gateway.tokenizer import HuggingFaceTokenizer
 from gateway.triton.backend import Backend
 from gateway.triton.embedding_backend import EmbeddingBackend
@@ -44,7 +45,7 @@ def served_model(settings: ModelSettings) -> ServedModel:
         limits=ModelLimits(settings.name, max_model_len, end_ids, vocab_size=settings.vocab_size),
         tokenizer=tokenizer,
         backend=Backend(
-            GrpcTransport(settings.triton),
+            GrpcTransport(settings.triton[0]),
             route=settings.route,
             triton_models=settings.triton_models,
             tokens_per_block=settings.tokens_per_block,
@@ -66,7 +67,7 @@ def served_embedding(settings: EmbeddingSettings) -> ServedEmbedding:
     return ServedEmbedding(
         name=settings.name,
         tokenizer=tokenizer,
-        backend=EmbeddingBackend(GrpcTransport(settings.triton), settings.route(max_model_len)),
+        backend=EmbeddingBackend(GrpcTransport(settings.triton[0]), settings.route(max_model_len)),
         created=int(time.time()),
         max_model_len=max_model_len,
     )
@@ -74,22 +75,21 @@ def served_embedding(settings: EmbeddingSettings) -> ServedEmbedding:
 
 async def serve(settings: Settings, listener: socket.socket) -> None:
     """Runs until a signal. Everything is made inside the event loop, because gRPC channels belong to one."""
+    server = settings.server
     metrics = Metrics()
     models: dict[str, ServedModel] = {}
     for model in settings.models:
         models |= with_adapters(served_model(model), model.loras)
-    service = Service(models, metrics, strict=settings.strict)
+    service = Service(models, metrics, strict=server.strict)
     embeddings = {model.name: served_embedding(model) for model in settings.embeddings}
-    embedder = Embedder(embeddings, metrics, strict=settings.strict)
-    edge = EndpointSettings(
-        settings.max_body_bytes, settings.ping_seconds, settings.grace_seconds, settings.reasoning_names
-    )
+    embedder = Embedder(embeddings, metrics, strict=server.strict)
+    edge = EndpointSettings(server.max_body_bytes, server.ping_seconds, server.grace_seconds, server.reasoning_names)
     config = uvicorn.Config(
         create_app(service, embedder, metrics, edge),
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=int(settings.grace_seconds) + 1,
+        timeout_graceful_shutdown=int(server.grace_seconds) + 1,
     )
     host, port = listener.getsockname()[:2]
     names = ", ".join([*service.models, *embedder.models])

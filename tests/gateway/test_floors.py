@@ -16,7 +16,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
     9: ("serve",),
     8: ("http",),
     7: ("service", "embedder"),
-    6: ("triton", "settings", "fan_out", "offload"),
+    6: ("admission", "triton", "settings", "fan_out", "offload"),
     5: ("tokenizer", "embedding_tokenizer", "checkpoint", "metrics"),
     4: (
         "chat_template",
@@ -29,8 +29,18 @@ FLOORS: dict[int, tuple[str, ...]] = {
     ),
     3: ("core.reply", "core.guides", "core.sampling", "core.embedding"),
     2: ("core.schema", "core.parse", "core.routes"),
-    1: ("core.detokenize", "core.stop", "core.logprobs", "core.history", "core.quote", "core.pooling"),
-    0: ("core.types", "core.errors", "core.tensors", "core", ""),
+    1: (
+        "core.queue",
+        "core.merge",
+        "core.detokenize",
+        "core.stop",
+        "core.logprobs",
+        "core.history",
+        "core.quote",
+        "core.pooling",
+        "core.tls",
+    ),
+    0: ("core.types", "core.caller", "core.errors", "core.tensors", "core", ""),
 }
 FLOOR = {f"gateway.{name}".rstrip("."): floor for floor, names in FLOORS.items() for name in names}
 
