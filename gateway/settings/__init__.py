@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gateway.core.balance import Balance
 from gateway.core.errors import SettingsError
 from gateway.settings.deadlines import Deadlines
 from gateway.settings.models import EmbeddingSettings, ModelSettings
@@ -22,6 +23,7 @@ from gateway.settings.toml import checked, from_environment, tables
 PARTS: dict[str, type] = {
     "server": ServerSettings,
     "deadlines": Deadlines,
+    "balance": Balance,
 }
 
 
@@ -33,6 +35,7 @@ class Settings:
     embeddings: tuple[EmbeddingSettings, ...] = ()
     server: ServerSettings = field(default_factory=ServerSettings)
     deadlines: Deadlines = field(default_factory=Deadlines)
+    balance: Balance = field(default_factory=Balance)
 
     def __post_init__(self) -> None:
         if not self.models and not self.embeddings:

@@ -38,9 +38,10 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "core.history",
         "core.quote",
         "core.pooling",
+        "core.balance",
         "core.tls",
     ),
-    0: ("core.types", "core.caller", "core.errors", "core.tensors", "core", ""),
+    0: ("core.places", "core.types", "core.caller", "core.errors", "core.tensors", "core", ""),
 }
 FLOOR = {f"gateway.{name}".rstrip("."): floor for floor, names in FLOORS.items() for name in names}
 
