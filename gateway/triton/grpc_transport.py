@@ -13,7 +13,7 @@ from typing import Any
 import grpc
 from tritonclient.grpc import model_config_pb2, service_pb2, service_pb2_grpc
 
-from gateway.core.errors import GatewayError, UpstreamError
+from gateway.core.errors import GatewayError, UpstreamError, UpstreamUnavailable
 from gateway.core.tensors import ModelSignature, Tensor, TensorSpec
 from gateway.triton.errors import grpc_errors
 from gateway.triton.transport import Call, Response
@@ -107,6 +107,17 @@ class GrpcTransport:
         except GatewayError:
             return False
         return bool(reply.ready)
+
+    async def live(self) -> None:
+        with grpc_errors(self.endpoint):
+            reply = await self._stub.ServerLive(service_pb2.ServerLiveRequest(), timeout=self._timeout)
+        if not reply.live:
+            raise UpstreamUnavailable(f"Triton at {self.endpoint} answers that it is not live.")
+
+    async def version(self) -> str:
+        with grpc_errors(self.endpoint):
+            reply = await self._stub.ServerMetadata(service_pb2.ServerMetadataRequest(), timeout=self._timeout)
+        return str(reply.version)
 
     async def close(self) -> None:
         await asyncio.gather(*self._tasks, return_exceptions=True)

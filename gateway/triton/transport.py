@@ -52,6 +52,14 @@ class Transport(Protocol):
         """Whether Triton answers and the model can take requests. Never raises."""
         ...
 
+    async def live(self) -> None:
+        """Comes back where Triton answers and says that it lives. UpstreamUnavailable where it does not."""
+        ...
+
+    async def version(self) -> str:
+        """Triton's own version. UpstreamError where it does not say."""
+        ...
+
     async def close(self) -> None:
         """Ends the connection."""
         ...
