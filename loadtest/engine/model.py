@@ -6,7 +6,9 @@ stop_words_list, the ``stop`` input and cancellation as TensorRT-LLM does, and j
 saw. Every request has a thread of its own.
 
 Model parameters: ``scripted_tokenizer`` (tokenizer.json), ``scripted_journal`` (file to append to),
-``max_seq_len``, ``exclude_input_in_output``, ``cancellation_check_period_ms``.
+``max_seq_len``, ``exclude_input_in_output``, ``cancellation_check_period_ms``, ``scripted_slots`` (how many requests
+run at once, the rest wait; 0: all), ``scripted_control`` (file with the moods of this server, see ``control``),
+``scripted_lean`` (true: the journal leaves tensors out, for load).
 """
 
 import json
@@ -17,6 +19,7 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 from tokenizers import Tokenizer
 
+from .control import Control
 from .journal import JournalWriter
 from .run import Request, Run, Sender
 from .script import Script, find_script
@@ -35,6 +38,10 @@ class TritonPythonModel:
         self._journal = JournalWriter(parameters["scripted_journal"])
         self._max_seq_len = int(parameters.get("max_seq_len") or 2048)
         self._exclude_input = parameters.get("exclude_input_in_output", "").lower() in ("true", "1")
+        self._control = Control(parameters.get("scripted_control", ""))
+        slots = int(parameters.get("scripted_slots") or 0)
+        self._slots = threading.BoundedSemaphore(slots) if slots else None
+        self._lean = parameters.get("scripted_lean", "") == "true"
         self._period = int(parameters.get("cancellation_check_period_ms") or 100) / 1000
         self._running: dict[int, Run] = {}
         self._lock = threading.Lock()
@@ -84,12 +91,14 @@ class TritonPythonModel:
             emitted=0,
             id=request.request_id(),
             outputs=list(request.requested_output_names()),
-            tensors={
+            tensors={}
+            if self._lean
+            else {
                 name: {"dtype": str(value.dtype), "shape": list(value.shape), "values": _plain(value)}
                 for name, value in tensors.items()
             },
         )
-        if script.error_at_start:
+        if script.error_at_start or self._control.mood().fail:
             self._journal.write("end", script.tag, emitted=0, reason="error")
             return sender.send(None, final=True, error=script.error)
         room = self._max_seq_len - len(prompt)
@@ -110,7 +119,8 @@ class TritonPythonModel:
             outputs=self._outputs,
         )
         ids = script.ids or self._tokenizer.encode(script.text, add_special_tokens=False).ids
-        run = Run(script, prompt if script.echo_prompt else ids, parsed, sender, self._journal)
+        ids = prompt if script.echo_prompt else ids
+        run = Run(script, ids, parsed, sender, self._journal, self._control, self._slots)
         with self._lock:
             self._running[id(run)] = run
         threading.Thread(target=self._drive, args=(run,), daemon=True).start()

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import triton_python_backend_utils as pb_utils
 
+from .control import Control
 from .journal import JournalWriter
 from .script import Script
 
@@ -100,11 +101,19 @@ class Run:
     """Plays a script into a response sender, in a thread of its own."""
 
     def __init__(
-        self, script: Script, ids: list[int], request: Request, sender: Sender, journal: JournalWriter
+        self,
+        script: Script,
+        ids: list[int],
+        request: Request,
+        sender: Sender,
+        journal: JournalWriter,
+        control: Control,
+        slots: threading.BoundedSemaphore | None,
     ) -> None:
+        """``slots`` is shared by all runs of the server; a run waits for one as it would in a batch manager's queue."""
         self.script, self.ids, self.request, self.sender = script, ids, request, sender
         self.cancel_seen = False
-        self._journal = journal
+        self._journal, self._control, self._slots = journal, control, slots
         self._cancelled = threading.Event()
         self._emitted: list[int] = []
         self._announced = False
@@ -117,6 +126,18 @@ class Run:
             self._cancelled.set()
 
     def play(self) -> None:
+        if self._slots is None:
+            return self._play()
+        while not self._slots.acquire(timeout=0.1):
+            if self._cancelled.is_set():
+                self._finish([], "cancel")
+                return self._note("end", reason="cancel")
+        try:
+            self._play()
+        finally:
+            self._slots.release()
+
+    def _play(self) -> None:
         self._pause(self.script.first_delay_ms)
         try:
             rest, reason = self._produce()
@@ -136,6 +157,16 @@ class Run:
         size = next(sizes)
         while True:
             count = len(self._emitted) + len(chunk)
+            mood = self._control.mood()
+            if mood.fail:
+                self._emit(chunk)
+                raise ScriptedFailure("the engine's executor failed")
+            if mood.hang:
+                self._emit(chunk)
+                chunk = []
+                self._note("hang")
+                while self._control.mood().hang and not self._cancelled.wait(0.05):
+                    pass
             if count in (script.error_after, script.hang_after):
                 self._emit(chunk)
                 chunk = []
@@ -215,7 +246,7 @@ class Run:
     def _pause(self, milliseconds: float) -> None:
         """A delay that a cancel cuts short, as it would an engine between two steps."""
         if milliseconds:
-            self._cancelled.wait(milliseconds / 1000)
+            self._cancelled.wait(milliseconds * self._control.mood().slower / 1000)
 
     def _note(self, event: str, **more: Any) -> None:
         self._journal.write(event, self.script.tag, emitted=len(self._emitted), **more)

@@ -1,0 +1,192 @@
+"""A client that costs little for each chunk: asyncio's protocol on a socket, no client library.
+
+It knows how to send an ``Ask`` and fills a ``Seen``. It must not know scenarios. Connections are used again, as those
+of a real client are, unless the client left or was slow.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import time
+from collections import deque
+from urllib.parse import urlsplit
+
+from loadtest.ask import Ask, Seen
+from loadtest.reply import BrokenReply, Reply
+
+_TEXT = b'"content":"'
+_NO_TEXT = b'"content":""'
+_CONNECT_SECONDS = 10.0
+_SMALL_BUFFER = 4096  # of a slow reader's socket, so that what it does not read waits at the server
+
+
+class Client:
+    """All clients of one server. Close it when the last answer is there."""
+
+    def __init__(self, url: str, *, tls: ssl.SSLContext | None = None) -> None:
+        address = urlsplit(url)
+        self._host, self._port = address.hostname or "127.0.0.1", address.port or 80
+        self._netloc = address.netloc
+        self._tls = tls
+        self._idle: deque[_Connection] = deque()
+
+    async def ask(self, ask: Ask) -> Seen:
+        """Never raises for what the server does: that is in ``Seen.error``."""
+        loop = asyncio.get_running_loop()
+        seen = Seen(ask, sent=loop.time())
+        try:
+            connection = await self._connection(ask)
+        except (OSError, asyncio.TimeoutError) as exc:
+            seen.error, seen.ended = f"refused: {exc}", loop.time()
+            return seen
+        seen.sent = loop.time()
+        await connection.exchange(self._request(ask), seen)
+        if connection.reusable:
+            self._idle.append(connection)
+        else:
+            connection.abort()
+        return seen
+
+    def close(self) -> None:
+        while self._idle:
+            self._idle.pop().abort()
+
+    async def _connection(self, ask: Ask) -> _Connection:
+        while self._idle and ask.read_bytes is None:
+            connection = self._idle.pop()
+            if connection.reusable:
+                return connection
+        loop = asyncio.get_running_loop()
+        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        sock.setblocking(False)
+        if ask.read_bytes is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SMALL_BUFFER)
+        try:
+            await asyncio.wait_for(loop.sock_connect(sock, (self._host, self._port)), _CONNECT_SECONDS)
+            _, connection = await loop.create_connection(
+                lambda: _Connection(ask.read_bytes),
+                sock=sock,
+                ssl=self._tls,
+                server_hostname=self._host if self._tls else None,
+            )
+        except BaseException:
+            sock.close()
+            raise
+        return connection
+
+    def _request(self, ask: Ask) -> bytes:
+        more = "".join(f"{name}: {value}\r\n" for name, value in ask.headers)
+        head = f"POST {ask.path} HTTP/1.1\r\nhost: {self._netloc}\r\ncontent-type: application/json\r\n"
+        return f"{head}{more}content-length: {len(ask.body)}\r\n\r\n".encode() + ask.body
+
+
+class _Connection(asyncio.BufferedProtocol):
+    """One socket and at most one exchange on it."""
+
+    def __init__(self, read_bytes: int | None) -> None:
+        self._view = memoryview(bytearray(read_bytes or 65536))
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._reply = Reply()
+        self._seen: Seen | None = None
+        self._over: asyncio.Future[None] | None = None
+        self._last = 0.0
+        self.reusable = False
+
+    async def exchange(self, request: bytes, seen: Seen) -> None:
+        assert self._transport is not None
+        ask = seen.ask
+        self._reply, self._seen, self._over = Reply(), seen, self._loop.create_future()
+        self.reusable = False
+        timers = [self._loop.call_later(ask.timeout, self._end, "timeout: no end of the answer")]
+        if ask.leave_after is not None:
+            timers.append(self._loop.call_later(ask.leave_after, self._leave))
+        self._transport.write(request)
+        try:
+            await self._over
+        except asyncio.CancelledError:
+            self.abort()
+            raise
+        finally:
+            for timer in timers:
+                timer.cancel()
+            seen.ended = self._loop.time()
+            seen.status, seen.headers = self._reply.status, self._reply.headers
+            seen.whole = self._reply.complete
+            if self._reply.error:
+                seen.error = self._reply.error.decode("utf-8", "replace")
+            self._seen = None
+
+    def abort(self) -> None:
+        self.reusable = False
+        if self._transport is not None:
+            self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.reusable = False
+        self._reply.closed()
+        self._end("" if self._reply.complete else f"cut: {exc or 'the server closed the connection'}")
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._view
+
+    def buffer_updated(self, nbytes: int) -> None:
+        seen = self._seen
+        if seen is None:
+            return
+        seen.bytes += nbytes
+        try:
+            frames = self._reply.push(self._view[:nbytes])
+        except BrokenReply as exc:
+            self._end(f"broken: {exc}")
+            self.abort()
+            return
+        if frames:
+            self._note(seen, frames)
+        if self._reply.complete:
+            self.reusable = seen.ask.read_bytes is None
+            self._end("")
+        elif seen.ask.leave_after_frames is not None and seen.frames >= seen.ask.leave_after_frames:
+            self._leave()
+        elif seen.ask.read_bytes is not None and self._transport is not None:
+            self._transport.pause_reading()
+            self._loop.call_later(seen.ask.read_every, self._read_on)
+
+    def _note(self, seen: Seen, frames: list[bytes]) -> None:
+        now = self._loop.time()
+        for frame in frames:
+            at = frame.find(_TEXT)
+            if at < 0 or frame.startswith(_NO_TEXT, at):
+                continue
+            seen.frames += 1
+            if seen.first is None:
+                seen.first = now
+            else:
+                seen.gaps.append(now - self._last)
+            self._last = now
+            if seen.ask.keep_text:
+                start = at + len(_TEXT)
+                seen.text += frame[start : frame.find(b'"', start)].decode("utf-8", "replace")
+
+    def _read_on(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def _leave(self) -> None:
+        if self._seen is not None and self._seen.left_at is None and not self._reply.complete:
+            self._seen.left_at = time.time()
+            self.abort()
+            self._end("")
+
+    def _end(self, error: str) -> None:
+        if self._over is None or self._over.done():
+            return
+        if self._seen is not None and error:
+            self._seen.error = error
+        self._over.set_result(None)

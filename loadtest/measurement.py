@@ -1,0 +1,54 @@
+"""CPU, memory and open files of processes, as Linux tells them in ``/proc``. It knows nothing of what they do."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+_TICK = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Of one or several processes together."""
+
+    cpu_seconds: float  # user and system, since each process began
+    rss_bytes: int
+    files: int  # open descriptors
+
+    @property
+    def rss_mib(self) -> float:
+        return self.rss_bytes / 2**20
+
+
+def usage(pids: Iterable[int]) -> Usage:
+    """Now. A process that is gone counts nothing."""
+    each = [one for pid in pids if (one := _usage(pid)) is not None]
+    return Usage(sum(u.cpu_seconds for u in each), sum(u.rss_bytes for u in each), sum(u.files for u in each))
+
+
+def family(pid: int) -> list[int]:
+    """The process and all that came from it, as long as they live."""
+    found = [pid]
+    for parent in found:  # grows while it is read
+        try:
+            text = " ".join(path.read_text() for path in Path(f"/proc/{parent}/task").glob("*/children"))
+        except OSError:
+            continue
+        found += [int(child) for child in text.split() if int(child) not in found]
+    return found
+
+
+def _usage(pid: int) -> Usage | None:
+    try:
+        # The command's name is in parentheses and may hold anything; what counts comes after it.
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        status = Path(f"/proc/{pid}/status").read_text()
+        files = len(os.listdir(f"/proc/{pid}/fd"))
+    except OSError:
+        return None
+    cpu = (int(fields[11]) + int(fields[12])) / _TICK
+    rss = next((int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmRSS:")), 0)
+    return Usage(cpu, rss, files)
