@@ -17,6 +17,8 @@ from gateway.core.types import Delta
 
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 
+_WAITS = (0.0, *_SECONDS)  # who did not wait has a bucket of its own
+
 
 class Metrics:
     """All metrics of a gateway, in a registry of their own."""
@@ -41,6 +43,21 @@ class Metrics:
             model,
             buckets=_SECONDS,
             registry=self.registry,
+        )
+        self.queue_seconds = Histogram(
+            "gateway_queue_seconds",
+            "In the queue, of generations that were let in.",
+            model,
+            buckets=_WAITS,
+            registry=self.registry,
+        )
+        self.queue_requests = Gauge("gateway_queue_requests", "Generations waiting now.", model, registry=self.registry)
+        self.queue_tokens = Gauge(
+            "gateway_queue_tokens", "Tokens of the prompts that wait now.", model, registry=self.registry
+        )
+        # reasons: full, timeout, left (the client), closed (this gateway), streams (too many of one key)
+        self.not_admitted = Counter(
+            "gateway_not_admitted", "Generations that were not let in.", ["model", "reason"], registry=self.registry
         )
         self.prompt_tokens = Counter("gateway_prompt_tokens", "Tokens of prompts.", model, registry=self.registry)
         self.generated_tokens = Counter("gateway_generated_tokens", "Tokens generated.", model, registry=self.registry)

@@ -8,9 +8,16 @@ HTTP frameworks, gRPC or logging: the boundary modules map foreign errors into t
     │   ├── ContextLengthExceeded    400  code context_length_exceeded
     │   ├── ModelNotFound            404  code model_not_found
     │   ├── ResponseNotFound         404                             nothing is stored, so no response is there later
-    │   └── PayloadTooLarge          413
+    │   ├── PayloadTooLarge          413
+    │   ├── Unauthorized             401  code invalid_api_key       no key, a wrong one, or one that has expired
+    │   └── Forbidden                403  code permission_denied     the key is good, but not for this
+    ├── RateLimited                  429  code rate_limit_exceeded   the key's own limit is used up; + Retry-After
+    ├── Overloaded                   503  code overloaded            all is busy, the queue is full; + Retry-After
+    ├── LimitsUnavailable            503  + Retry-After              what counts the limits is away, and none may pass
+    ├── ShuttingDown                 503  code shutting_down         this gateway ends; another one takes it; + Retry-After
     ├── UpstreamError                502  server_error               Triton or the engine failed this request
-    │   └── UpstreamUnavailable      503  + Retry-After              Triton is away, or the model is not loaded
+    │   ├── UpstreamUnavailable      503  + Retry-After              Triton is away, or the model is not loaded
+    │   └── UpstreamTimeout          504  code timeout               a deadline passed; the request was ended in Triton
     ├── SettingsError                     a wrong setting stops the start; never reaches a client
     └── ClientDisconnected           499                             nobody is left to read the reply
 """
@@ -73,6 +80,61 @@ class PayloadTooLarge(RequestError):
     code = "payload_too_large"
 
 
+class Unauthorized(RequestError):
+    """No key was presented, or none that is known and has not expired."""
+
+    status = 401
+    code = "invalid_api_key"
+
+
+class Forbidden(RequestError):
+    """The key is good, but its owner may not do this."""
+
+    status = 403
+    code = "permission_denied"
+
+
+class RateLimited(GatewayError):
+    """The key's own limit of requests or tokens is used up. ``retry_after`` None: the request can never fit."""
+
+    status = 429
+    code = "rate_limit_exceeded"
+
+    def __init__(self, message: str, *, kind: str, retry_after: int | None) -> None:
+        """``kind``: "requests" or "tokens", which is OpenAI's type of this error."""
+        super().__init__(message)
+        self.type = kind
+        self.retry_after = retry_after
+
+
+class LimitsUnavailable(GatewayError):
+    """What counts the limits of keys is away, and the operator chose to let nobody in meanwhile."""
+
+    status = 503
+    code = "service_unavailable"
+    retry_after = 1
+
+
+class Overloaded(GatewayError):
+    """Every engine of the model is busy, and so is the queue for it."""
+
+    status = 503
+    code = "overloaded"
+
+    def __init__(self, message: str, *, retry_after: int) -> None:
+        """``retry_after``: seconds, 1 to 60."""
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class ShuttingDown(GatewayError):
+    """This gateway ends. The request, sent again, reaches another or the next one."""
+
+    status = 503
+    code = "shutting_down"
+    retry_after = 1
+
+
 class UpstreamError(GatewayError):
     """Triton or the engine failed this request, or broke its contract."""
 
@@ -86,6 +148,13 @@ class UpstreamUnavailable(UpstreamError):
     status = 503
     code = "service_unavailable"
     retry_after = 1
+
+
+class UpstreamTimeout(UpstreamError):
+    """Triton or the engine did not answer within a deadline."""
+
+    status = 504
+    code = "timeout"
 
 
 class SettingsError(GatewayError):

@@ -12,11 +12,13 @@ ROOT = Path(__file__).parents[2]
 
 # Modules and folders by floor; a folder's modules may import each other.
 FLOORS: dict[int, tuple[str, ...]] = {
-    10: ("cli",),
-    9: ("serve",),
+    12: ("cli",),
+    11: ("commands", "workers", "worker"),
+    10: ("serve",),
+    9: ("server",),
     8: ("http",),
     7: ("service", "embedder"),
-    6: ("admission", "triton", "settings", "fan_out", "offload"),
+    6: ("admission", "keys", "limits", "triton", "settings", "fan_out", "offload"),
     5: ("tokenizer", "embedding_tokenizer", "checkpoint", "metrics"),
     4: (
         "chat_template",
@@ -31,6 +33,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
     2: ("core.schema", "core.parse", "core.routes"),
     1: (
         "core.queue",
+        "core.keys",
         "core.merge",
         "core.detokenize",
         "core.stop",
