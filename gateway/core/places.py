@@ -28,7 +28,7 @@ else:
 
 _ADDRESS = re.compile(r"(\[[0-9a-fA-F:.]+(?:%[\w.-]+)?\]|[\w.-]+):(\d{1,5})", re.ASCII)
 _URL = re.compile(r"https?://[^\s/?#]+[^\s#]*")
-_TOML = re.compile(r"^\s*(?:endpoints\s*=|\[)", re.MULTILINE)
+_TOML = re.compile(r"^[ \t]*(?:[\w\"-]+[ \t]*=|\[{1,2}[ \t]*\w+[ \t]*\])", re.MULTILINE)  # a key, or a table's head
 _MAX_WEIGHT = 1000.0  # shares beyond are a mistake: one endpoint would take all
 
 

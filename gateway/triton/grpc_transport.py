@@ -15,7 +15,9 @@ from tritonclient.grpc import model_config_pb2, service_pb2, service_pb2_grpc
 
 from gateway.core.errors import GatewayError, UpstreamError, UpstreamUnavailable
 from gateway.core.tensors import ModelSignature, Tensor, TensorSpec
+from gateway.core.tls import ClientTls
 from gateway.triton.errors import grpc_errors
+from gateway.triton.tls import credentials
 from gateway.triton.transport import Call, Response
 
 # Prompts and log-probabilities can be long; the 4 MiB default of gRPC is not meant for tensors.
@@ -36,11 +38,12 @@ _OPTIONS = [
 class GrpcTransport:
     """One channel to one Triton, shared by all requests."""
 
-    def __init__(self, endpoint: str, *, control_timeout: float = 5.0) -> None:
-        """``endpoint``: host:port of Triton's gRPC. ``control_timeout``: seconds for calls that carry no generation."""
+    def __init__(self, endpoint: str, *, control_timeout: float = 5.0, tls: ClientTls | None = None) -> None:
+        """``endpoint``: host:port of Triton's gRPC. ``control_timeout``: seconds for calls that carry no generation.
+        SettingsError where the files of ``tls`` cannot work."""
         self.endpoint = endpoint
         self._timeout = control_timeout
-        self._channel = grpc.aio.insecure_channel(endpoint, options=_OPTIONS)
+        self._channel = _channel(endpoint, tls)
         self._stub = service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -122,6 +125,13 @@ class GrpcTransport:
     async def close(self) -> None:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._channel.close()
+
+
+def _channel(endpoint: str, tls: ClientTls | None) -> Any:
+    if tls is None:
+        return grpc.aio.insecure_channel(endpoint, options=_OPTIONS)
+    name = [] if tls.server_name is None else [("grpc.ssl_target_name_override", tls.server_name)]
+    return grpc.aio.secure_channel(endpoint, credentials(tls), options=[*_OPTIONS, *name])
 
 
 async def _once(request: Any) -> AsyncIterator[Any]:
