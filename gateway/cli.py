@@ -13,6 +13,7 @@ from typing import Any
 import uvloop
 
 from gateway import __version__
+from gateway.commands import keys
 from gateway.core import capabilities
 from gateway.core.errors import SettingsError
 from gateway.core.routes import ROUTES
@@ -79,6 +80,7 @@ def parser() -> argparse.ArgumentParser:
         "What a running model can do is in GET /v1/models/{id}.",
     )
     able.add_argument("--markdown", action="store_true", help="as the README's table (the only form so far)")
+    keys.add(commands)
     return root
 
 
@@ -120,6 +122,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # it advises to install PyTorch, which nobody needs here
     try:
+        if args.command == "keys":
+            return keys.run(args)
         settings = read_settings(args, os.environ)
         logging.basicConfig(
             level=settings.server.log_level.upper(),

@@ -12,13 +12,15 @@ ROOT = Path(__file__).parents[2]
 
 # Modules and folders by floor; a folder's modules may import each other.
 FLOORS: dict[int, tuple[str, ...]] = {
-    12: ("cli",),
-    11: ("commands", "workers", "worker"),
-    10: ("serve",),
-    9: ("server",),
-    8: ("http",),
-    7: ("service", "embedder"),
-    6: ("admission", "keys", "limits", "triton", "settings", "fan_out", "offload"),
+    14: ("cli",),
+    13: ("commands", "workers", "worker"),
+    12: ("serve",),
+    11: ("wiring",),
+    10: ("server",),
+    9: ("http",),
+    8: ("service", "embedder"),
+    7: ("attempts",),
+    6: ("within", "admission", "keys", "limits", "triton", "settings", "fan_out", "offload"),
     5: ("tokenizer", "embedding_tokenizer", "checkpoint", "metrics"),
     4: (
         "chat_template",
