@@ -6,7 +6,8 @@ caller's.
 """
 
 from gateway.core.balance.fleet import Fleet
+from gateway.core.balance.member import Lease
 from gateway.core.balance.policy import Balance
-from gateway.core.balance.values import Endpoint, EndpointState, Lease, Load, Outcome, State, Work
+from gateway.core.balance.values import Endpoint, EndpointState, Load, Outcome, State, Work
 
 __all__ = ["Balance", "Endpoint", "EndpointState", "Fleet", "Lease", "Load", "Outcome", "State", "Work"]

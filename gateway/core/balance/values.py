@@ -1,4 +1,4 @@
-"""What the balancer takes and gives: endpoints, work, loads, leases, outcomes, states.
+"""What the balancer takes and gives: endpoints, work, loads, outcomes, states.
 
 It knows their shape only; who is chosen and why stands in ``fleet``.
 """
@@ -70,14 +70,3 @@ class EndpointState:
     since: float  # when it came into this state, by the clock of ``now``
     reason: str  # why it is in this state, for people
     slowness: float = 1.0  # times the seconds per token of the fleet's quicker endpoints
-
-
-class Lease:
-    """The right to send one request to ``address``; ends with exactly one ``Fleet.release``."""
-
-    __slots__ = ("_entry", "address", "cached_tokens")
-
-    def __init__(self, address: str, cached_tokens: int, entry: object) -> None:
-        self.address = address
-        self.cached_tokens = cached_tokens  # of the prompt, as the affinity table believes
-        self._entry = entry
