@@ -1,28 +1,60 @@
-"""The command that makes keys, run as users run it."""
+"""The command that makes keys."""
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 import subprocess
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from gateway.cli import main
+from gateway.commands.keys import append
 from gateway.core.keys import hashed
 from gateway.keys import read
+from tests.gateway.core.test_keys import table
 from tests.support.gateway import GATEWAY
 
 
-def keys(*flags: str, folder: Path, given: str = "") -> subprocess.CompletedProcess[str]:
-    command = [str(GATEWAY), "keys", *flags]
-    return subprocess.run(command, cwd=folder, input=given, capture_output=True, text=True, timeout=60, check=False)
+@dataclass(frozen=True, slots=True)
+class Done:
+    code: int
+    stdout: str
+    stderr: str
 
 
-def test_a_key_is_printed_once_and_its_hash_kept(tmp_path: Path) -> None:
-    made = keys("new", "alice", folder=tmp_path)
-    assert made.returncode == 0, made.stderr
+Keys = Callable[..., Done]
+
+
+@pytest.fixture
+def keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Keys:
+    """``gateway keys`` in an empty folder. ``given``: its standard input."""
+
+    def run(*flags: str, given: str = "") -> Done:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr("sys.stdin", io.StringIO(given))
+        code = main(["keys", *flags])
+        said = capsys.readouterr()
+        return Done(code, said.out, said.err)
+
+    return run
+
+
+def test_the_installed_command(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [str(GATEWAY), "keys", "new", "alice"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert read(tmp_path / "keys.toml").find(done.stdout.strip().encode())
+
+
+def test_a_key_is_printed_once_and_its_hash_kept(keys: Keys, tmp_path: Path) -> None:
+    made = keys("new", "alice")
+    assert made.code == 0, made.stderr
     key = made.stdout.strip()
     path = tmp_path / "keys.toml"
     assert key.startswith("qtg-")
@@ -35,14 +67,14 @@ def test_a_key_is_printed_once_and_its_hash_kept(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["keys.toml"]
 
 
-def test_all_that_can_be_said_of_a_key(tmp_path: Path) -> None:
+def test_all_that_can_be_said_of_a_key(keys: Keys, tmp_path: Path) -> None:
     path = tmp_path / "k.toml"
     path.write_text("# ours\n")
     flags = ["--model", "q", "--model", "e", "--requests-per-minute", "60", "--tokens-per-minute", "1000"]
     flags += ["--max-streams", "2", "--priority", "low", "--admin", "--expires", "2027-01-31"]
-    assert keys("new", "alice", "--file", str(path), *flags, folder=tmp_path).returncode == 0
-    assert keys("new", "bob", "--file", str(path), folder=tmp_path).returncode == 0
-    listed = keys("list", "--file", str(path), folder=tmp_path).stdout.splitlines()
+    assert keys("new", "alice", "--file", str(path), *flags).code == 0
+    assert keys("new", "bob", "--file", str(path)).code == 0
+    listed = keys("list", "--file", str(path)).stdout.splitlines()
     assert listed == [
         "alice requests_per_minute=60 tokens_per_minute=1000 max_streams=2 models=e,q priority=low admin "
         "expires=2027-01-31T00:00:00Z",
@@ -51,9 +83,9 @@ def test_all_that_can_be_said_of_a_key(tmp_path: Path) -> None:
     assert path.read_text().startswith("# ours\n")
 
 
-def test_a_key_of_one_s_own(tmp_path: Path) -> None:
+def test_a_key_of_one_s_own(keys: Keys) -> None:
     own = "z" * 40
-    assert keys("hash", folder=tmp_path, given=f"{own}\n").stdout == f"{hashed(own)}\n"
+    assert keys("hash", given=f"{own}\n").stdout == f"{hashed(own)}\n"
 
 
 REFUSED = [
@@ -70,19 +102,20 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("flags", "said"), REFUSED)
-def test_what_is_refused_changes_nothing(tmp_path: Path, flags: list[str], said: str) -> None:
-    assert keys("new", "alice", folder=tmp_path).returncode == 0
+def test_what_is_refused_changes_nothing(keys: Keys, tmp_path: Path, flags: list[str], said: str) -> None:
+    assert keys("new", "alice").code == 0
     (tmp_path / "broken.toml").write_text("[[keys]")
     before = {name: (tmp_path / name).read_bytes() for name in os.listdir(tmp_path)}
-    refused = keys(*flags, folder=tmp_path, given="secret\n")
-    assert (refused.returncode, refused.stdout) == (2, "")
+    refused = keys(*flags, given="secret\n")
+    assert (refused.code, refused.stdout) == (2, "")
     assert said in refused.stderr
     assert refused.stderr.count("\n") == 1
     assert {name: (tmp_path / name).read_bytes() for name in os.listdir(tmp_path)} == before
 
 
 def test_several_at_once_lose_no_key(tmp_path: Path) -> None:
-    with ThreadPoolExecutor(3) as pool:
-        made = list(pool.map(lambda number: keys("new", f"n{number}", folder=tmp_path), range(6)))
-    found = [read(tmp_path / "keys.toml").find(one.stdout.strip().encode()) for one in made]
-    assert [key.caller.name for key in found if key] == [f"n{number}" for number in range(6)]
+    path = tmp_path / "keys.toml"
+    names = [f"n{number}" for number in range(12)]
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda name: append(path, table(name, name * 20)), names))
+    assert sorted(key.caller.name for key in read(path).keys) == sorted(names)
