@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.attempts import Attempts
+from gateway.core.balance import Work
 from gateway.core.embedding import Embed, EmbeddingTokenizer, build
-from gateway.core.embedding_route import BoundEmbedding
 from gateway.core.errors import ModelNotFound, UnsupportedField, UpstreamError
 from gateway.core.pooling import Vectors
 from gateway.core.schema.base import ignored
@@ -20,6 +21,7 @@ from gateway.core.schema.embeddings import EmbeddingRequest
 from gateway.core.types import Delta, Finish, Usage
 from gateway.metrics import Metrics
 from gateway.triton.embedding_backend import EmbeddingBackend
+from gateway.triton.pool import Pool, any_bound
 
 # Of one client's request. Triton's own queue and batcher do the rest, and other clients get their turn.
 BATCHES_AT_ONCE = 8
@@ -31,7 +33,7 @@ class ServedEmbedding:
 
     name: str
     tokenizer: EmbeddingTokenizer | None
-    backend: EmbeddingBackend
+    pool: Pool[EmbeddingBackend]
     created: int
     max_model_len: int | None  # None: not known here
 
@@ -39,10 +41,13 @@ class ServedEmbedding:
 class Embedder:
     """All embedding models, and the way through for each request."""
 
-    def __init__(self, models: Mapping[str, ServedEmbedding], metrics: Metrics, *, strict: bool) -> None:
+    def __init__(
+        self, models: Mapping[str, ServedEmbedding], metrics: Metrics, attempts: Attempts, *, strict: bool
+    ) -> None:
         """``strict``: fields that nobody knows are refused."""
         self.models = models
         self._metrics = metrics
+        self._attempts = attempts
         self._strict = strict
 
     def model(self, name: str) -> ServedEmbedding:
@@ -56,7 +61,7 @@ class Embedder:
     async def capabilities(self, model: ServedEmbedding) -> dict[str, Any]:
         """What the model can do, as far as its Triton is there to say."""
         try:
-            bound = await model.backend.bound()
+            bound = await any_bound(model.name, model.pool.backends)
         except UpstreamError:
             return {"embeddings": True}
         return {
@@ -81,17 +86,15 @@ class Embedder:
         """One vector for each input. Being cancelled cancels all that runs in Triton."""
         model = self.model(embed.model)
         with self._metrics.recorder(model.name, embed.tokens or 0) as record:
-            bound = await model.backend.bound()
+            bound = await any_bound(model.name, model.pool.backends)
             bound.check(embed.dimensions)
             batches = bound.batches(embed.inputs)
-            parts = await self._ask(model, bound, embed, batches)
+            parts = await self._ask(model, embed, batches)
             vectors = await asyncio.to_thread(bound.assemble, parts, batches, embed.dimensions)
             record.delta(Delta(finish=Finish("stop", Usage(embed.tokens or 0, 0))))
         return vectors
 
-    async def _ask(
-        self, model: ServedEmbedding, bound: BoundEmbedding, embed: Embed, batches: Sequence[Sequence[int]]
-    ) -> list[Vectors]:
+    async def _ask(self, model: ServedEmbedding, embed: Embed, batches: Sequence[Sequence[int]]) -> list[Vectors]:
         """The vectors of each batch; a few batches at a time. The first that fails ends the others."""
         parts: dict[int, Vectors] = {}
         waiting = iter(enumerate(batches))
@@ -99,9 +102,14 @@ class Embedder:
         async def work() -> None:
             for number, indexes in waiting:
                 inputs = [embed.inputs[index] for index in indexes]
-                tensors = bound.encode(inputs, model.tokenizer)
-                outputs = await model.backend.ask(bound, f"{embed.id}-{number}", tensors)
-                parts[number] = bound.decode(outputs, inputs)
+                cost = Work((), sum(len(each.ids or ()) for each in inputs))
+
+                async def ask(backend: EmbeddingBackend, inputs: Any = inputs, number: int = number) -> Vectors:
+                    bound = await backend.bound()
+                    tensors = bound.encode(inputs, model.tokenizer)
+                    return bound.decode(await backend.ask(bound, f"{embed.id}-{number}", tensors), inputs)
+
+                parts[number] = await self._attempts.whole(model.pool, cost, ask)
 
         workers = [asyncio.ensure_future(work()) for _ in range(min(BATCHES_AT_ONCE, len(batches)))]
         try:

@@ -51,6 +51,12 @@ class Metrics:
             buckets=_WAITS,
             registry=self.registry,
         )
+        self.failovers = Counter(
+            "gateway_failovers",
+            "Requests sent to another Triton before their first token.",
+            model,
+            registry=self.registry,
+        )
         self.queue_requests = Gauge("gateway_queue_requests", "Generations waiting now.", model, registry=self.registry)
         self.queue_tokens = Gauge(
             "gateway_queue_tokens", "Tokens of the prompts that wait now.", model, registry=self.registry

@@ -13,20 +13,22 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, get_args
 
+from gateway.admission import Admission
+from gateway.attempts import Attempts
 from gateway.core import capabilities
+from gateway.core.caller import NOBODY, Origin
 from gateway.core.errors import ModelNotFound, UnsupportedField, UpstreamError
 from gateway.core.pipeline import Pipeline
 from gateway.core.prompt import build_chat, build_completion, ignored_fields, render
-from gateway.core.routes import Bound
 from gateway.core.sampling import ModelLimits
 from gateway.core.schema.chat import ChatRequest, SamplingFields
 from gateway.core.schema.completions import CompletionRequest
-from gateway.core.tensors import Tensor
 from gateway.core.types import Adapter, Delta, Generate, GuideKind, Prompt, Tokenizer
 from gateway.fan_out import merged
 from gateway.metrics import Metrics
 from gateway.offload import offloaded
 from gateway.triton.backend import Backend
+from gateway.triton.pool import Pool, any_bound
 
 T = TypeVar("T")
 
@@ -40,7 +42,7 @@ class ServedModel:
 
     limits: ModelLimits
     tokenizer: Tokenizer
-    backend: Backend
+    pool: Pool[Backend]
     created: int
     parent: str | None = None
 
@@ -60,8 +62,7 @@ class Prepared:
     id: str
     model: str
     generates: tuple[Generate, ...]
-    bound: Bound
-    tensors: tuple[Sequence[Tensor], ...]
+    origin: Origin = NOBODY
     ignored: tuple[str, ...] = field(default=())
 
     @property
@@ -70,13 +71,27 @@ class Prepared:
         return len(self.generates[0].prompt.ids)
 
 
+def _unheard(seconds: float) -> None:
+    """Nobody wants to know how long an answer waited."""
+
+
 class Service:
     """All served models, and the way through for each request."""
 
-    def __init__(self, models: Mapping[str, ServedModel], metrics: Metrics, *, strict: bool = False) -> None:
+    def __init__(
+        self,
+        models: Mapping[str, ServedModel],
+        metrics: Metrics,
+        attempts: Attempts,
+        admission: Admission,
+        *,
+        strict: bool = False,
+    ) -> None:
         """``strict``: fields that nobody knows are refused, not ignored."""
         self.models = models
         self._metrics = metrics
+        self._attempts = attempts
+        self._admission = admission
         self._strict = strict
 
     def model(self, name: str) -> ServedModel:
@@ -88,15 +103,21 @@ class Service:
         return model
 
     async def chat(
-        self, request: ChatRequest, *, size: int, prefix: str = "chatcmpl-", ignored: tuple[str, ...] = ()
+        self,
+        request: ChatRequest,
+        *,
+        size: int,
+        origin: Origin,
+        prefix: str = "chatcmpl-",
+        ignored: tuple[str, ...] = (),
     ) -> Prepared:
         """A chat, ready to run: prompt rendered and tokenized, limits checked. ``size``: characters, about.
         ``ignored``: fields that got lost where another endpoint's request became this chat."""
-        return await self._prepare(request, build_chat, size, prefix, ignored)
+        return await self._prepare(request, build_chat, size, origin, prefix, ignored)
 
-    async def completion(self, request: CompletionRequest, *, size: int) -> Prepared:
+    async def completion(self, request: CompletionRequest, *, size: int, origin: Origin) -> Prepared:
         """A text completion, ready to run."""
-        return await self._prepare(request, build_completion, size, "cmpl-")
+        return await self._prepare(request, build_completion, size, origin, "cmpl-")
 
     async def rendered(self, request: ChatRequest, *, size: int) -> Prompt:
         """The prompt of a chat, which no engine sees."""
@@ -106,7 +127,7 @@ class Service:
     async def capabilities(self, model: ServedModel) -> dict[str, Any]:
         """What the model can do, as far as its Triton is there to say."""
         try:
-            bound = await model.backend.bound()
+            bound = await any_bound(model.name, model.pool.backends)
         except UpstreamError:
             bound = None
         return capabilities.of_model(bound, model.tokenizer)
@@ -116,6 +137,7 @@ class Service:
         request: T,
         build: Callable[..., tuple[Generate, ...]],
         size: int,
+        origin: Origin,
         prefix: str,
         ignored: tuple[str, ...] = (),
     ) -> Prepared:
@@ -132,43 +154,40 @@ class Service:
             return build(request, limits, model.tokenizer, id=id, seed=seed)
 
         try:
-            bound = await model.backend.bound()
+            bound = await any_bound(model.name, model.pool.backends)
         except UpstreamError:
             # A request that is wrong whatever the model can do is told so, and not to try again.
             await offloaded(lambda: built(ALL_GUIDES), size)
             raise
         generates = await offloaded(lambda: built(bound.guides), size)
-        # What the model cannot do is said here, before anything runs.
-        tensors = tuple(bound.encode(generate, model.tokenizer) for generate in generates)
-        return Prepared(id, model.name, generates, bound, tensors, ignored)
+        for generate in generates:  # what the model cannot do is said here, before anything runs
+            bound.encode(generate, model.tokenizer)
+        return Prepared(id, model.name, generates, origin, ignored)
 
-    def stream(self, prepared: Prepared) -> AsyncGenerator[Delta, None]:
-        """Deltas of all answers as they become certain. Closing the generator cancels what runs in Triton."""
+    def stream(self, prepared: Prepared, waited: Callable[[float], None] = _unheard) -> AsyncGenerator[Delta, None]:
+        """Deltas of all answers as they become certain. Closing the generator cancels what runs in Triton. ``waited``
+        is told the seconds that each answer spent in the queue, before its first delta."""
         model = self.model(prepared.model)
-        runs = [
-            self._one(model, prepared.bound, generate, tensors)
-            for generate, tensors in zip(prepared.generates, prepared.tensors, strict=True)
-        ]
+        runs = [self._one(model, generate, prepared.origin, waited) for generate in prepared.generates]
         return runs[0] if len(runs) == 1 else merged(runs)
 
     async def _one(
-        self, model: ServedModel, bound: Bound, generate: Generate, tensors: Sequence[Tensor]
+        self, model: ServedModel, generate: Generate, origin: Origin, waited: Callable[[float], None]
     ) -> AsyncGenerator[Delta, None]:
-        with self._metrics.recorder(model.name, len(generate.prompt.ids)) as record:
-            decoder = bound.decoder(generate, model.tokenizer)
+        pool, tokens = model.pool, len(generate.prompt.ids)
+        with self._metrics.recorder(model.name, tokens) as record:
             pipeline = Pipeline(generate, model.tokenizer)
-            wanted = bound.wanted(generate)
-            try:
-                async with aclosing(model.backend.stream(bound, generate.id, tensors, wanted)) as responses:
-                    async for response in responses:
-                        delta = pipeline.push(decoder.push(response.outputs, response.final))
+            async with self._admission.slot(pool.name, origin.caller, tokens, pool.room) as seconds:
+                waited(seconds)
+                pieces = self._attempts.pieces(pool, generate, model.tokenizer, origin.session)
+                async with aclosing(pieces):
+                    async for piece in pieces:
+                        delta = pipeline.push(piece)
                         record.delta(delta)
                         if delta.parts or delta.finish or delta.logprobs:
                             yield delta
                         if pipeline.finished:
                             return
-            except UpstreamError as exc:
-                raise bound.blamed(exc, generate) from exc
             raise UpstreamError("The engine's stream ended before the answer did.")
 
 

@@ -25,3 +25,14 @@ class Caller:
 
 
 ANYONE = Caller("")  # everybody, where no keys are configured
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a request comes from. ``session``: what its client says belongs together, and goes to one Triton."""
+
+    caller: Caller = ANYONE
+    session: str | None = None
+
+
+NOBODY = Origin()

@@ -5,7 +5,7 @@ It knows HTTP and that the first delta decides the status. It must not know any 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -37,7 +37,6 @@ class EndpointSettings:
 
     max_body_bytes: int
     ping_seconds: int
-    grace_seconds: float
     reasoning: tuple[str, ...] = ("reasoning_content",)
 
 
@@ -58,24 +57,26 @@ class Answering:
     ) -> Response:
         """A stream of events. What fails before the first delta still has a status of its own; ``error`` makes the
         frames of what fails later."""
-        deltas = self.service.stream(prepared)
+        waits: list[float] = []
+        deltas = self.service.stream(prepared, waits.append)
         first = await while_connected(request.receive, _first(deltas, prepared))
         return DeltaStream(
             first,
             deltas,
             encoder.push,
             error,
-            headers=ignored_header(prepared.ignored),
+            headers=ignored_header(prepared.ignored) | queue_header(waits),
             ping_seconds=self.settings.ping_seconds,
-            grace_seconds=self.settings.grace_seconds,
         )
 
     async def collected(
         self, request: Request, prepared: Prepared, body: Callable[[list[Choice]], Content]
     ) -> Response:
         """One body, made of the same deltas, with nobody watching it grow."""
-        choices = await while_connected(request.receive, _collect(self.service.stream(prepared), prepared))
-        return json_response(body(choices), headers=ignored_header(prepared.ignored))
+        waits: list[float] = []
+        deltas = self.service.stream(prepared, waits.append)
+        choices = await while_connected(request.receive, _collect(deltas, prepared))
+        return json_response(body(choices), headers=ignored_header(prepared.ignored) | queue_header(waits))
 
     async def deltas(self, request: Request, prepared: Prepared) -> list[Delta]:
         """The deltas of one answer, for encoders that fold into a body what they would have streamed."""
@@ -105,6 +106,11 @@ async def _first(deltas: AsyncGenerator[Delta, None], prepared: Prepared) -> Del
     async for delta in deltas:
         return delta
     raise UpstreamError(f"The engine gave no answer to {prepared.id}.")
+
+
+def queue_header(waits: Sequence[float]) -> dict[str, str]:
+    """``x-queue-time-ms``: how long the request waited for an engine, the longest of its answers."""
+    return {"x-queue-time-ms": str(round(1000 * max(waits, default=0.0)))}
 
 
 def ignored_header(names: tuple[str, ...]) -> dict[str, str]:

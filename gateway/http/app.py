@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request
@@ -15,42 +13,27 @@ from gateway import __version__
 from gateway.core.errors import ClientDisconnected, GatewayError, RequestError
 from gateway.core.reply import messages as anthropic
 from gateway.core.reply.wire import error_body
-from gateway.embedder import Embedder, ServedEmbedding
+from gateway.embedder import Embedder
 from gateway.http import embeddings, messages, openai, ops, responses, tokenization
 from gateway.http.answer import Answering, EndpointSettings
 from gateway.http.body import json_response
+from gateway.http.closing import Closing, ClosingRequests
 from gateway.http.description import describe
 from gateway.http.middleware import RequestLog
 from gateway.metrics import Metrics
-from gateway.service import ServedModel, Service
+from gateway.service import Service
 
 logger = logging.getLogger("gateway")
 
 
-def create_app(service: Service, embedder: Embedder, metrics: Metrics, settings: EndpointSettings) -> FastAPI:
-    """The application on a wired service. Its lifespan binds the models and closes their connections."""
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        served: list[ServedModel | ServedEmbedding] = [*embedder.models.values()]
-        served += [model for model in service.models.values() if model.parent is None]
-        backends = {model.name: model.backend for model in served}
-        for name, backend in backends.items():
-            try:
-                await backend.bound()
-            except GatewayError as error:  # Triton may come later; until then requests get a 503
-                logger.warning("model '%s': %s", name, error.message)
-        try:
-            yield
-        finally:
-            for backend in backends.values():
-                await backend.transport.close()
-
+def create_app(
+    service: Service, embedder: Embedder, metrics: Metrics, settings: EndpointSettings, closing: Closing
+) -> FastAPI:
+    """The application on a wired service; whoever made that starts and closes it."""
     app = FastAPI(
         title="Qwen on Triton",
         version=__version__,
         summary="OpenAI-compatible API of a Qwen served by NVIDIA Triton and TensorRT-LLM",
-        lifespan=lifespan,
     )
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     answering = Answering(service, settings)
@@ -59,7 +42,8 @@ def create_app(service: Service, embedder: Embedder, metrics: Metrics, settings:
     app.include_router(messages.router(answering))
     app.include_router(responses.router(answering))
     app.include_router(tokenization.router(answering))
-    app.include_router(ops.router(service, embedder, metrics))
+    app.include_router(ops.router(service, embedder, metrics, closing))
+    app.add_middleware(ClosingRequests, closing=closing, reply=_reply)
     app.add_middleware(RequestLog)
     app.add_exception_handler(GatewayError, _gateway_error)
     app.add_exception_handler(HTTPException, _http_exception)

@@ -21,6 +21,7 @@ from gateway.core.schema.messages import CountRequest, MessagesRequest, parse_co
 from gateway.http.answer import Answering, ignored_header
 from gateway.http.body import json_response, read_body
 from gateway.http.description import described
+from gateway.http.origin import origin
 from gateway.service import Prepared
 
 PREFIX = "/v1/messages"
@@ -39,7 +40,8 @@ def router(answering: Answering) -> APIRouter:
         translated = chat_body(asked)
         own = unheard(asked)
         prepared = await _as_chat(
-            translated, lambda chat: service.chat(chat, size=len(raw), prefix="msg_", ignored=own)
+            translated,
+            lambda chat: service.chat(chat, size=len(raw), origin=origin(request), prefix="msg_", ignored=own),
         )
         prepared = _for_client(prepared, asked, translated, own)
         events = MessageEvents(

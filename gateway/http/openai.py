@@ -19,6 +19,7 @@ from gateway.embedder import Embedder, ServedEmbedding
 from gateway.http.answer import Answering
 from gateway.http.body import json_response, read_body
 from gateway.http.description import described
+from gateway.http.origin import origin
 from gateway.offload import offloaded
 from gateway.service import ServedModel, Service
 
@@ -32,7 +33,7 @@ def router(answering: Answering, embedder: Embedder) -> APIRouter:
     async def chat_completions(request: Request) -> Response:
         raw = await read_body(request, settings.max_body_bytes)
         chat = await offloaded(lambda: parse_chat(raw), len(raw))
-        prepared = await service.chat(chat, size=len(raw))
+        prepared = await service.chat(chat, size=len(raw), origin=origin(request))
         created = int(time.time())
         style = ChatStyle(chat.include_usage, bool(chat.logprobs), settings.reasoning)
         if not chat.stream:
@@ -56,7 +57,7 @@ def router(answering: Answering, embedder: Embedder) -> APIRouter:
     async def completions(request: Request) -> Response:
         raw = await read_body(request, settings.max_body_bytes)
         completion = await offloaded(lambda: parse_completion(raw), len(raw))
-        prepared = await service.completion(completion, size=len(raw))
+        prepared = await service.completion(completion, size=len(raw), origin=origin(request))
         created = int(time.time())
         echo = [generate.prompt.text for generate in prepared.generates] if completion.echo else []
         n = completion.n or 1

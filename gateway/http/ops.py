@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import JSONResponse, Response
 
 from gateway.embedder import Embedder, ServedEmbedding
+from gateway.http.closing import Closing
 from gateway.metrics import Metrics
 from gateway.service import ServedModel, Service
 
 
-def router(service: Service, embedder: Embedder, metrics: Metrics) -> APIRouter:
+def router(service: Service, embedder: Embedder, metrics: Metrics, closing: Closing) -> APIRouter:
     """The routes outside /v1."""
     routes = APIRouter()
 
@@ -25,9 +24,11 @@ def router(service: Service, embedder: Embedder, metrics: Metrics) -> APIRouter:
     @routes.get("/readyz")
     async def readyz() -> Response:
         """Ready: every model's Triton would take a request now. 503 otherwise, with each model's state."""
+        if closing.draining:
+            return JSONResponse({"status": "stopping"}, 503, headers={"retry-after": "1"})
         models: list[ServedModel | ServedEmbedding] = [*service.models.values(), *embedder.models.values()]
         names = [model.name for model in models]
-        states = await asyncio.gather(*(model.backend.ready() for model in models))
+        states = [model.pool.ready() for model in models]
         ready = all(states)
         body = {
             "status": "ready" if ready else "unavailable",

@@ -23,6 +23,7 @@ from gateway.core.schema.responses import ResponsesRequest, parse_responses
 from gateway.http.answer import Answering, ignored_header
 from gateway.http.body import json_response, read_body
 from gateway.http.description import described
+from gateway.http.origin import origin
 from gateway.offload import offloaded
 
 T = TypeVar("T")
@@ -39,7 +40,8 @@ def router(answering: Answering) -> APIRouter:
         asked, translation = await _read(raw)
         own = ignored(asked)
         prepared = await _as_chat(
-            translation, lambda chat: service.chat(chat, size=len(raw), prefix="resp_", ignored=own)
+            translation,
+            lambda chat: service.chat(chat, size=len(raw), origin=origin(request), prefix="resp_", ignored=own),
         )
         unread = (translation.field(name) for name in prepared.ignored[len(own) :])  # the chat's names, after ours
         prepared = replace(prepared, ignored=(*own, *unread))

@@ -14,8 +14,11 @@ from typing import Any
 
 from gateway.core.balance import Balance
 from gateway.core.errors import SettingsError
+from gateway.core.queue import QueueLimits
 from gateway.settings.deadlines import Deadlines
+from gateway.settings.keys import KeySettings
 from gateway.settings.models import EmbeddingSettings, ModelSettings
+from gateway.settings.probes import Probes
 from gateway.settings.server import ServerSettings
 from gateway.settings.toml import checked, from_environment, tables
 
@@ -24,6 +27,9 @@ PARTS: dict[str, type] = {
     "server": ServerSettings,
     "deadlines": Deadlines,
     "balance": Balance,
+    "probes": Probes,
+    "admission": QueueLimits,
+    "keys": KeySettings,
 }
 
 
@@ -36,6 +42,9 @@ class Settings:
     server: ServerSettings = field(default_factory=ServerSettings)
     deadlines: Deadlines = field(default_factory=Deadlines)
     balance: Balance = field(default_factory=Balance)
+    probes: Probes = field(default_factory=Probes)
+    admission: QueueLimits = field(default_factory=QueueLimits)
+    keys: KeySettings = field(default_factory=KeySettings)
 
     def __post_init__(self) -> None:
         if not self.models and not self.embeddings:
@@ -77,6 +86,8 @@ class Settings:
         parts: dict[str, Any] = {}
         for name, part in PARTS.items():
             values = checked(part, document.get(name, {}), f"[{name}]")
+            if name == "keys" and values.get("file"):
+                values["file"] = str(folder / values["file"])
             values |= from_environment(part, "GATEWAY_" if name == "server" else f"GATEWAY_{name.upper()}_", environ)
             if name == "server":
                 values |= {flag: value for flag, value in flags.items() if value is not None}

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from gateway.core.errors import SettingsError
 
+LONGEST_SECONDS = 86400.0
+MOST_WORKERS = 256  # a typing error, not a machine
+
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
@@ -15,7 +18,9 @@ class ServerSettings:
     port: int = 9000
     max_body_bytes: int = 16 * 1024 * 1024
     ping_seconds: int = 15  # between comments on a silent stream, so that proxies keep it open
-    grace_seconds: float = 30.0  # for streams in flight at shutdown
+    workers: int = 1  # processes that share the port
+    drain_seconds: float = 0.0  # at shutdown: not ready, but serving, for as long as balancers take to see it
+    grace_seconds: float = 30.0  # at shutdown: for requests in flight, before they are ended with an error
     log_level: str = "info"
     strict: bool = False  # whether fields that nobody knows are refused
     reasoning_field: str = "reasoning_content"  # or "reasoning", or "both": where thinking is given out
@@ -26,6 +31,11 @@ class ServerSettings:
         for name in ("max_body_bytes", "ping_seconds", "grace_seconds"):
             if not getattr(self, name) > 0:
                 raise SettingsError(f"{name} must be more than 0.")
+        for name in ("drain_seconds", "grace_seconds"):
+            if not 0 <= getattr(self, name) <= LONGEST_SECONDS:
+                raise SettingsError(f"{name} must be between 0 and {LONGEST_SECONDS:g}.")
+        if not 1 <= self.workers <= MOST_WORKERS:
+            raise SettingsError(f"workers must be between 1 and {MOST_WORKERS}, not {self.workers}.")
         if self.reasoning_field not in ("reasoning_content", "reasoning", "both"):
             raise SettingsError(
                 f"reasoning_field is {self.reasoning_field!r}, but must be reasoning_content, reasoning or both."

@@ -13,6 +13,8 @@ from contextlib import aclosing
 from gateway.core.errors import UpstreamError, UpstreamUnavailable
 from gateway.core.routes import BLS, DIRECT, LLMAPI, ROUTES, BindError, Bound, Route, bind, stop_tensors
 from gateway.core.tensors import Tensor
+from gateway.triton.examined import Examined
+from gateway.triton.probe import Asked
 from gateway.triton.transport import Call, Response, Transport
 
 logger = logging.getLogger("gateway.triton")
@@ -38,6 +40,18 @@ class Backend:
         self._bound: Bound | None = None
         self._binding = asyncio.Lock()
         self._stop: tuple[str, Sequence[Tensor]] | None = None
+
+    @property
+    def known(self) -> Bound | None:
+        """The binding, where it was made already."""
+        return self._bound
+
+    @property
+    def asked(self) -> Asked:
+        return Examined(self.transport, self)
+
+    async def close(self) -> None:
+        await self.transport.close()
 
     async def bound(self) -> Bound:
         """The binding, made on first use. UpstreamUnavailable while Triton is away, BindError where nothing fits."""

@@ -14,6 +14,8 @@ from gateway.core.embedding_route import BoundEmbedding, EmbeddingRoute, bind
 from gateway.core.errors import UpstreamError, UpstreamUnavailable
 from gateway.core.routes import BindError
 from gateway.core.tensors import Tensor
+from gateway.triton.examined import Examined
+from gateway.triton.probe import Asked
 from gateway.triton.transport import Call, Transport
 
 logger = logging.getLogger("gateway.triton")
@@ -27,6 +29,18 @@ class EmbeddingBackend:
         self._route = route
         self._bound: BoundEmbedding | None = None
         self._binding = asyncio.Lock()
+
+    @property
+    def known(self) -> BoundEmbedding | None:
+        """The binding, where it was made already."""
+        return self._bound
+
+    @property
+    def asked(self) -> Asked:
+        return Examined(self.transport, self)
+
+    async def close(self) -> None:
+        await self.transport.close()
 
     async def bound(self) -> BoundEmbedding:
         """The binding, made on first use. UpstreamUnavailable while Triton is away, BindError where it does not fit."""

@@ -12,7 +12,7 @@ from tests.gateway.asking import RawClient, messages
 from tests.support.gateway import Gateway
 from tests.support.triton import ScriptedTriton
 
-LIMIT = 0.3  # seconds
+LIMIT = 5  # seconds: never is what fails; how soon it is, loadtest.faults measures
 
 SITUATIONS = {
     "before-the-first-token": ({"hang_after": 0}, True),

@@ -1,0 +1,122 @@
+"""uvicorn under signals of our own: it serves until SIGTERM or SIGINT, and ends in steps.
+
+It knows signals, seconds and uvicorn. It must not know models or what requests are. uvicorn's own way is not used: it
+closes the port at once, cancels streams without a word after its time, takes a second SIGTERM for the first, and ends
+the process by the signal again, so that a clean end looks like a crash.
+
+The steps: not ready, and ``drain_seconds`` for balancers to see it; new requests refused and the port closed;
+``grace_seconds`` for requests in flight; then they are ended with an error. A second signal skips all waiting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import ssl
+from collections.abc import Callable, Iterator, Mapping
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from gateway.http.closing import Closing
+
+logger = logging.getLogger("gateway")
+
+ACCEPTED_SECONDS = 0.1  # for connections that stand in the port's queue to be taken and told
+LAST_SECONDS = 2.0  # for the error frames of the last requests to be written
+
+
+class Server:
+    """One serving process."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        closing: Closing,
+        *,
+        drain_seconds: float,
+        grace_seconds: float,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False)
+        config.load()
+        config.ssl = tls
+        self._uvicorn = _Uvicorn(config)
+        self._closing = closing
+        self._drain_seconds = drain_seconds
+        self._grace_seconds = grace_seconds
+        self._asked = asyncio.Event()
+        self._pressed = asyncio.Event()
+
+    def stop(self) -> None:
+        """Ends it in steps; asked a second time, at once."""
+        if self._asked.is_set():
+            self._pressed.set()
+        self._asked.set()
+
+    async def run(
+        self,
+        listener: socket.socket,
+        *,
+        signals: Mapping[signal.Signals, Callable[[], None]],
+        started: Callable[[], None],
+    ) -> None:
+        """Serves until it is stopped. ``signals``: what to do at other signals. ``started``: requests are taken."""
+        self._uvicorn.on_start = started
+        handlers = {signal.SIGTERM: self.stop, signal.SIGINT: self.stop, **signals}
+        with _handling(handlers):
+            ending = asyncio.ensure_future(self._end())
+            try:
+                await self._uvicorn.serve(sockets=[listener])
+            finally:
+                ending.cancel()
+                await asyncio.gather(ending, return_exceptions=True)
+
+    async def _end(self) -> None:
+        await self._asked.wait()
+        closing = self._closing
+        closing.drain()
+        logger.info("stopping: not ready any more, %d requests in flight", closing.in_flight)
+        await self._unless_pressed(self._drain_seconds)
+        closing.refuse()
+        await self._unless_pressed(ACCEPTED_SECONDS)
+        self._uvicorn.should_exit = True
+        await self._unless_pressed(self._grace_seconds)
+        if closing.in_flight:
+            logger.warning("stopping: %d requests are ended with an error", closing.in_flight)
+        closing.stop()
+        await asyncio.sleep(LAST_SECONDS)
+        self._uvicorn.force_exit = True  # whoever does not even read the error
+
+    async def _unless_pressed(self, seconds: float) -> None:
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._pressed.wait(), seconds)
+
+
+class _Uvicorn(uvicorn.Server):
+    """uvicorn that leaves signals alone and says when it serves."""
+
+    on_start: Callable[[], None]
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.on_start()
+
+
+@contextlib.contextmanager
+def _handling(handlers: Mapping[signal.Signals, Callable[[], None]]) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    for number, handler in handlers.items():
+        loop.add_signal_handler(number, handler)
+    try:
+        yield
+    finally:
+        for number in handlers:
+            loop.remove_signal_handler(number)

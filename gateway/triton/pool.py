@@ -1,0 +1,339 @@
+"""All Tritons of one served model: found, connected, probed, and leased to requests.
+
+It knows when to look and whom to ask, and keeps one backend per Triton for as long as it is listed or in use. Who of
+them takes a request is ``core.balance``'s to say; what is sent is the caller's. It must not know requests or HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Coroutine, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+from gateway.core.balance import Endpoint, EndpointState, Fleet, Lease, Load, Outcome, State, Work
+from gateway.core.errors import UpstreamError, UpstreamUnavailable
+from gateway.core.places import Place
+from gateway.triton.discovery import Source
+from gateway.triton.load import LoadReader
+from gateway.triton.probe import Asked, Health, Probe, disagreement
+
+logger = logging.getLogger("gateway.triton")
+
+C = TypeVar("C", covariant=True)
+B = TypeVar("B", bound="Served[Any]")
+
+_USABLE = (State.UP, State.UNKNOWN, State.HALF_OPEN)
+
+
+class Served(Protocol[C]):
+    """What a pool needs of a backend: one Triton that serves one model, bound to what that model declares."""
+
+    @property
+    def known(self) -> C | None:
+        """The binding, where it was made already."""
+        ...
+
+    async def bound(self) -> C:
+        """The binding, made on first use. UpstreamError while that cannot be."""
+        ...
+
+    @property
+    def asked(self) -> Asked:
+        """Who is asked for health: the transport, with the model's readiness as this backend sees it."""
+        ...
+
+    async def ready(self) -> bool: ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """How often a pool looks. Seconds; ``failures``: probes in a row before a Triton counts as down."""
+
+    period_seconds: float = 2.0
+    timeout_seconds: float = 2.0
+    failures: int = 2
+    load_seconds: float = 2.0
+
+
+@dataclass(slots=True, eq=False)
+class Member(Generic[B]):
+    """One Triton of a pool. ``lost`` is done while it is down: who waits there for a first piece may go elsewhere."""
+
+    place: Place
+    backend: B
+    lost: asyncio.Future[None]
+    health: Health = field(default_factory=lambda: Health(False, False))
+    failures: int = 0
+    users: int = 0
+    listed: bool = True
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Leased(Generic[B]):
+    """A Triton for one request, until ``Pool.release``."""
+
+    member: Member[B]
+    lease: Lease
+
+    @property
+    def address(self) -> str:
+        return self.member.place.address
+
+    @property
+    def backend(self) -> B:
+        return self.member.backend
+
+    @property
+    def lost(self) -> asyncio.Future[None]:
+        return self.member.lost
+
+
+class Pool(Generic[B]):
+    """Leases backends. ``start`` and ``close`` belong to the event loop that uses it."""
+
+    def __init__(
+        self,
+        name: str,
+        source: Source,
+        connect: Callable[[str], B],
+        fleet: Fleet,
+        *,
+        looks: Looks | None = None,
+        freed: Callable[[], None] = lambda: None,
+    ) -> None:
+        """``connect`` makes the backend of an address. ``freed`` is called whenever a request may find room."""
+        self.name = name
+        self._source = source
+        self._connect = connect
+        self._fleet = fleet
+        self._looks = looks or Looks()
+        self._freed = freed
+        self._members: dict[str, Member[B]] = {}
+        self._watch: asyncio.Task[None] | None = None
+        self._listed = asyncio.Event()
+        self._looking: asyncio.Task[None] | None = None
+        self._closing: set[asyncio.Task[None]] = set()
+        self._disagreement: str | None = None
+
+    async def start(self) -> None:
+        """Finds the Tritons and looks at each once, as long as that takes within its bounds. Never raises."""
+        self._watch = asyncio.ensure_future(self._source.watch(self._update))
+        listed = asyncio.ensure_future(self._listed.wait())
+        await asyncio.wait([self._watch, listed], return_when="FIRST_COMPLETED")
+        listed.cancel()
+        await self._look(())
+
+    async def close(self) -> None:
+        """Lets nobody in any more, and closes every backend."""
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.gather(self._watch, return_exceptions=True)
+        self._update(())
+        for member in list(self._members.values()):
+            self._forget(member)
+        await asyncio.gather(*self._closing, return_exceptions=True)
+
+    @property
+    def backends(self) -> list[B]:
+        """The backends of Tritons that are listed, those first that can be used."""
+        states = {state.address: state.state for state in self.states()}
+        listed = [member for member in self._members.values() if member.listed]
+        listed.sort(key=lambda member: states.get(member.place.address) not in _USABLE)
+        return [member.backend for member in listed]
+
+    def states(self) -> tuple[EndpointState, ...]:
+        return self._fleet.states(self._now())
+
+    def health(self, address: str) -> Health | None:
+        """What the last probe of that Triton found."""
+        member = self._members.get(address)
+        return None if member is None else member.health
+
+    def room(self) -> bool:
+        """Whether a request would be leased a Triton now, or none is up and looking is all that can be done."""
+        return self._fleet.room(self._now()) or not self._up()
+
+    def ready(self) -> bool:
+        """Whether at least one Triton serves the model, as far as the last probes say."""
+        return any(
+            state.state is State.UP or (state.state is State.HALF_OPEN and self._members[state.address].health.ready)
+            for state in self.states()
+            if state.address in self._members
+        )
+
+    async def lease(self, work: Work, *, exclude: Collection[str] = ()) -> Leased[B]:
+        """A Triton for this work, other than those in ``exclude``. UpstreamUnavailable where there is none."""
+        lease = self._fleet.lease(work, self._now(), exclude=exclude)
+        if lease is None and not self._up(exclude):
+            # All are down as far as the last probes say; the client need not wait for the next.
+            await self._look(exclude)
+            lease = self._fleet.lease(work, self._now(), exclude=exclude)
+        if lease is None:
+            raise UpstreamUnavailable(self._why_not(exclude))
+        member = self._members[lease.address]
+        member.users += 1
+        return Leased(member, lease)
+
+    def first(self, leased: Leased[B]) -> None:
+        """Its first piece came."""
+        self._fleet.first(leased.lease, self._now())
+
+    def progress(self, leased: Leased[B], tokens: int) -> None:
+        self._fleet.progress(leased.lease, tokens, self._now())
+
+    def release(self, leased: Leased[B], outcome: Outcome) -> None:
+        """The request is over there."""
+        self._fleet.release(leased.lease, self._now(), outcome)
+        member = leased.member
+        member.users -= 1
+        if not member.listed and not member.users:
+            self._forget(member)
+        self._freed()
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def _up(self, exclude: Collection[str] = ()) -> bool:
+        return any(state.state in _USABLE for state in self.states() if state.address not in exclude)
+
+    def _why_not(self, exclude: Collection[str]) -> str:
+        if not self._members:
+            return f"No Triton is known for the model '{self.name}' right now. Try again shortly."
+        if self._up(exclude):
+            return f"Every server of the model '{self.name}' is at its limit. Try again shortly."
+        return f"The model server behind '{self.name}' is not available right now. Try again shortly."
+
+    def _update(self, places: tuple[Place, ...]) -> None:
+        """The list of Tritons is this from now on."""
+        listed = {place.address: place for place in places}
+        for address, place in listed.items():
+            member = self._members.get(address)
+            if member is not None and member.place.metrics == place.metrics:
+                member.place = place
+                if not member.listed:
+                    member.listed = True
+                    self._attend(member)
+                continue
+            if member is not None:
+                self._dismiss(member)
+                self._members.pop(address, None)
+            lost = asyncio.get_running_loop().create_future()
+            self._members[address] = fresh = Member(place, self._connect(address), lost)
+            self._attend(fresh)
+        for address, member in list(self._members.items()):
+            if address not in listed and member.listed:
+                self._dismiss(member)
+        self._fleet.update([Endpoint(place.address, place.weight) for place in places], self._now())
+        self._listed.set()
+        self._freed()
+
+    def _attend(self, member: Member[B]) -> None:
+        """Looks at a Triton from now on."""
+        looks, address = self._looks, member.place.address
+        probe = Probe(
+            member.backend.asked, self.name, period_seconds=looks.period_seconds, timeout_seconds=looks.timeout_seconds
+        )
+        member.tasks = [asyncio.ensure_future(probe.run(lambda health: self._probed(member, health)))]
+        if member.place.metrics is not None:
+            reader = LoadReader(member.place.metrics, timeout_seconds=looks.timeout_seconds)
+            member.tasks.append(asyncio.ensure_future(self._measure(address, reader)))
+
+    def _dismiss(self, member: Member[B]) -> None:
+        """No longer listed: what runs there may end, then it is closed."""
+        member.listed = False
+        for task in member.tasks:
+            task.cancel()
+        if not member.users:
+            self._forget(member)
+
+    def _forget(self, member: Member[B]) -> None:
+        if self._members.get(member.place.address) is member:
+            del self._members[member.place.address]
+        member.lost.cancel()
+        self._background(member.backend.close())
+
+    def _background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    def _probed(self, member: Member[B], health: Health) -> None:
+        address, before = member.place.address, member.health
+        member.failures = 0 if health.up else member.failures + 1
+        # One answer that fails to come says little; "not ready" is Triton's own word.
+        if before.ready and not health.up and member.failures < self._looks.failures:
+            return
+        member.health = health
+        if health.ready and member.lost.done():
+            member.lost = asyncio.get_running_loop().create_future()
+        elif not health.ready and not member.lost.done():
+            member.lost.set_result(None)
+        self._fleet.probed(address, health.up, health.ready, self._now())
+        if before.ready != health.ready or (not health.ready and before.reason != health.reason):
+            say = logger.info if health.ready else logger.warning
+            say("Triton %s of '%s': %s", address, self.name, "ready" if health.ready else health.reason or "not ready")
+        found = disagreement({m.place.address: m.health for m in self._members.values() if m.listed})
+        if found is not None and found != self._disagreement:
+            logger.warning("model '%s': %s", self.name, found)
+        self._disagreement = found
+        self._freed()
+
+    async def _measure(self, address: str, reader: LoadReader) -> None:
+        while True:
+            load = await reader.read()
+            self._fleet.measured(address, load or Load(), self._now())
+            await asyncio.sleep(self._looks.load_seconds)
+
+    async def _look(self, exclude: Collection[str]) -> None:
+        """A look at every Triton that is not excluded, until one is ready or all said no. All who wait share one."""
+        members = [member for address, member in self._members.items() if member.listed and address not in exclude]
+        if not members:
+            return
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.ensure_future(self._look_at(members))
+        await asyncio.shield(self._looking)
+
+    async def _look_at(self, members: list[Member[B]]) -> None:
+        looks = {asyncio.ensure_future(self._ready(member)) for member in members}
+        pending = looks
+        try:
+            while pending:
+                done, pending = await asyncio.wait(pending, return_when="FIRST_COMPLETED")
+                if any(look.result() for look in done):
+                    return
+        finally:
+            for look in looks:
+                look.cancel()
+            await asyncio.gather(*looks, return_exceptions=True)
+
+    async def _ready(self, member: Member[B]) -> bool:
+        try:
+            ready = await asyncio.wait_for(member.backend.ready(), self._looks.timeout_seconds)
+        except (UpstreamError, asyncio.TimeoutError):
+            ready = False
+        if ready:
+            self._probed(member, Health(True, True, member.health.version, member.health.signature))
+        return ready
+
+
+async def any_bound(name: str, backends: Sequence[Served[C]]) -> C:
+    """The binding of one of these backends of the model ``name``, to check requests by. UpstreamError while there is
+    none."""
+    for backend in backends:
+        known = backend.known
+        if known is not None:
+            return known
+    reason: UpstreamError = UpstreamUnavailable(
+        f"No Triton is known for the model '{name}' right now. Try again shortly."
+    )
+    for backend in backends:
+        try:
+            return await backend.bound()
+        except UpstreamError as exc:
+            reason = exc
+    raise reason
