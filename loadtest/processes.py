@@ -11,13 +11,14 @@ import ctypes
 import http.client
 import json
 import os
+import random
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from google.protobuf import text_format
@@ -33,6 +34,7 @@ from model_repo_builder.ports import Ports
 SEEDLING = Path(model_repo_builder.__file__).parent / "seedling"  # the tokenizer that comes with the project
 MODEL = "tensorrt_llm"
 MAX_MODEL_LEN = 2048
+_PORTS = (12000, 32000)
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
 
@@ -47,10 +49,11 @@ class Triton:
     def __init__(self, folder: Path, *, slots: int = 0, lean: bool = True) -> None:
         self.folder = folder
         self.journal = folder / "journal.jsonl"
-        self.ports = Ports.free()
+        self.ports = Ports(free_port(), free_port(), free_port())
         self._control = folder / "mood.json"
         self._repository = folder / "repository"
         self._server: TritonServer | None = None
+        self._lives = 0
         build_engine(self._repository, journal=self.journal, control=self._control, slots=slots, lean=lean)
 
     @property
@@ -83,18 +86,14 @@ class Triton:
 
     def kill(self) -> None:
         """SIGKILL, as the kernel does when memory is out; returns when it is gone."""
-        pids = self.pids
-        if pids:
-            os.kill(pids[0], signal.SIGKILL)
+        _send(self.pids[:1], signal.SIGKILL)
         self.stop()
 
     def freeze(self) -> None:
-        for pid in self.pids:
-            os.kill(pid, signal.SIGSTOP)
+        _send(self.pids, signal.SIGSTOP)
 
     def thaw(self) -> None:
-        for pid in self.pids:
-            os.kill(pid, signal.SIGCONT)
+        _send(self.pids, signal.SIGCONT)
 
     def mood(self, mood: Mood) -> None:
         set_mood(self._control, mood)
@@ -112,11 +111,15 @@ class Triton:
             connection.close()
 
     def stop(self) -> None:
+        """Asks it to end, as an operator does. Its journal is put aside: nothing in it runs any more."""
         if self._server is not None:
             self.thaw()
             with self._server:
                 pass
             self._server = None
+            if self.journal.exists():
+                self._lives += 1
+                self.journal.rename(self.journal.with_suffix(f".{self._lives}"))
 
 
 _EXPLICIT = ("--model-control-mode=explicit", f"--load-model={MODEL}")
@@ -213,9 +216,7 @@ class Process:
             return
         self.signal(signal.SIGTERM)
         if self.wait(timeout) is None:
-            for pid in self.pids:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            _send(self.pids, signal.SIGKILL)
             self._process.wait()
 
 
@@ -278,13 +279,23 @@ def status(port: int, path: str) -> int:
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
+    """One that stays free while its server is away: connections of others begin at ports of the kernel's range, not
+    here."""
+    while True:
+        port = random.randrange(*_PORTS)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def program(name: str) -> str:
     """A console script of this environment."""
     return str(Path(sys.executable).with_name(name))
+
+
+def _send(pids: Iterable[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):  # it ended by itself in between
+            os.kill(pid, number)
 
 
 def _die_with_parent() -> None:

@@ -1,0 +1,8 @@
+"""The rows of the matrix. Each module holds scenarios of one kind; ``ALL`` is the order in which they play."""
+
+from __future__ import annotations
+
+from loadtest.faults.scenario import Scenario
+from loadtest.faults.scenarios import clients, crashes, engines
+
+ALL: tuple[Scenario, ...] = (*crashes.SCENARIOS, *engines.SCENARIOS, *clients.SCENARIOS)
