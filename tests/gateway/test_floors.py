@@ -19,7 +19,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
     10: ("server",),
     9: ("http",),
     8: ("service", "embedder"),
-    7: ("attempts",),
+    7: ("attempts", "triton.h2"),
     6: ("within", "admission", "keys", "limits", "triton", "settings", "fan_out", "offload"),
     5: ("tokenizer", "embedding_tokenizer", "checkpoint", "metrics"),
     4: (
@@ -35,6 +35,8 @@ FLOORS: dict[int, tuple[str, ...]] = {
     2: ("core.schema", "core.parse", "core.routes"),
     1: (
         "core.queue",
+        "core.spent",
+        "core.window",
         "core.keys",
         "core.merge",
         "core.detokenize",
@@ -46,7 +48,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "core.balance",
         "core.tls",
     ),
-    0: ("core.places", "core.types", "core.caller", "core.errors", "core.tensors", "core", ""),
+    0: ("core.places", "core.watchdog", "core.types", "core.caller", "core.errors", "core.tensors", "core", ""),
 }
 FLOOR = {f"gateway.{name}".rstrip("."): floor for floor, names in FLOORS.items() for name in names}
 
