@@ -79,5 +79,13 @@ class RawClient:
             data += more
         return data
 
+    def read_to_end(self) -> bytes:
+        """All that comes until the gateway closes the connection."""
+        data = b""
+        with self._socket:
+            while more := self._socket.recv(65536):
+                data += more
+        return data
+
     def leave(self) -> None:
         self._socket.close()
