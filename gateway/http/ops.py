@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import JSONResponse, Response
 
+from gateway.core.balance import EndpointState
 from gateway.embedder import Embedder, ServedEmbedding
 from gateway.http.closing import Closing
 from gateway.metrics import Metrics
@@ -36,8 +39,31 @@ def router(service: Service, embedder: Embedder, metrics: Metrics, closing: Clos
         }
         return JSONResponse(body, 200 if ready else 503, headers=None if ready else {"retry-after": "1"})
 
+    @routes.get("/debug/endpoints")
+    async def endpoints() -> Response:
+        """Every model's Tritons: address, state and why, what this process has running there, measured load."""
+        models: list[ServedModel | ServedEmbedding] = [*service.models.values(), *embedder.models.values()]
+        return JSONResponse({model.name: [_endpoint(state) for state in model.pool.states()] for model in models})
+
     @routes.get("/metrics")
     async def exposition() -> Response:
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
     return routes
+
+
+def _endpoint(state: EndpointState) -> dict[str, Any]:
+    return {
+        "address": state.address,
+        "state": state.state.value,
+        "reason": state.reason,
+        "weight": state.weight,
+        "in_flight": state.in_flight,
+        "outstanding_tokens": state.outstanding_tokens,
+        "slowness": round(state.slowness, 3),
+        "load": {
+            "running": state.load.running,
+            "waiting": state.load.waiting,
+            "kv_used_fraction": state.load.kv_used_fraction,
+        },
+    }

@@ -1,0 +1,15 @@
+"""Waiting for what cannot tell: the state of another process. It knows a question and a deadline, nothing else."""
+
+import threading
+import time
+from collections.abc import Callable
+
+_PAUSE_SECONDS = 0.05
+
+
+def wait_for(look: Callable[[], bool], seconds: float, what: str) -> None:
+    """Returns once ``look`` is true; an AssertionError that names ``what`` where that does not happen in time."""
+    deadline = time.monotonic() + seconds
+    while not look():
+        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
+        threading.Event().wait(_PAUSE_SECONDS)
