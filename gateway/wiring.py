@@ -114,6 +114,12 @@ class Wiring:
             Fleet(
                 balance, random=random.random, **({"tokens_per_block": tokens_per_block} if tokens_per_block else {})
             ),
-            looks=Looks(probes.period_seconds, probes.timeout_seconds, balance.probe_failures, probes.load_seconds),
+            looks=Looks(
+                probes.period_seconds,
+                probes.timeout_seconds,
+                balance.probe_failures,
+                probes.load_seconds,
+                probes.stall_seconds,
+            ),
             freed=lambda: self.admission.wake(settings.name),
         )

@@ -17,7 +17,7 @@ class Probes:
     load_seconds: float = 2.0  # between two looks at a metrics page
     dns_seconds: float = 10.0  # between two look-ups of a name
     file_seconds: float = 1.0  # between two looks at a list of Tritons
-    stall_seconds: float = 60.0  # a Triton that has requests and answers none of them for so long is stalled; 0: never
+    stall_seconds: float = 120.0  # without any token of any request that runs there, and it counts as down; 0: never
 
     def __post_init__(self) -> None:
         check_seconds(self, "[probes]")

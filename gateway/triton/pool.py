@@ -7,14 +7,16 @@ them takes a request is ``core.balance``'s to say; what is sent is the caller's.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable, Collection, Coroutine, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Protocol, TypeVar
 
 from gateway.core.balance import Endpoint, EndpointState, Fleet, Lease, Load, Outcome, State, Work
 from gateway.core.errors import UpstreamError, UpstreamUnavailable
 from gateway.core.places import Place
+from gateway.core.watchdog import Watchdog
 from gateway.triton.discovery import Source
 from gateway.triton.load import LoadReader
 from gateway.triton.probe import Asked, Health, Probe, disagreement
@@ -51,12 +53,14 @@ class Served(Protocol[C]):
 
 @dataclass(frozen=True, slots=True)
 class Looks:
-    """How often a pool looks. Seconds; ``failures``: probes in a row before a Triton counts as down."""
+    """How often a pool looks. Seconds; ``failures``: probes in a row before a Triton counts as down. ``stall_seconds``:
+    without any token of what runs there; 0: never."""
 
     period_seconds: float = 2.0
     timeout_seconds: float = 2.0
     failures: int = 2
     load_seconds: float = 2.0
+    stall_seconds: float = 120.0
 
 
 @dataclass(slots=True, eq=False)
@@ -66,6 +70,7 @@ class Member(Generic[B]):
     place: Place
     backend: B
     lost: asyncio.Future[None]
+    watchdog: Watchdog
     health: Health = field(default_factory=lambda: Health(False, False))
     failures: int = 0
     users: int = 0
@@ -104,14 +109,17 @@ class Pool(Generic[B]):
         fleet: Fleet,
         *,
         looks: Looks | None = None,
+        engine: str | None = None,
         freed: Callable[[], None] = lambda: None,
     ) -> None:
-        """``connect`` makes the backend of an address. ``freed`` is called whenever a request may find room."""
+        """``connect`` makes the backend of an address. ``engine``: the Triton model whose load counts; None: any.
+        ``freed`` is called whenever a request may find room."""
         self.name = name
         self._source = source
         self._connect = connect
         self._fleet = fleet
         self._looks = looks or Looks()
+        self._engine = engine
         self._freed = freed
         self._members: dict[str, Member[B]] = {}
         self._watch: asyncio.Task[None] | None = None
@@ -119,6 +127,7 @@ class Pool(Generic[B]):
         self._looking: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
         self._disagreement: str | None = None
+        self._users = 0
 
     async def start(self) -> None:
         """Finds the Tritons and looks at each once, as long as that takes within its bounds. Never raises."""
@@ -154,6 +163,20 @@ class Pool(Generic[B]):
         member = self._members.get(address)
         return None if member is None else member.health
 
+    @contextlib.contextmanager
+    def used(self) -> Iterator[None]:
+        """A request that was let in by this pool, or waits to be: while there is one, the pool must not be closed."""
+        self._users += 1
+        try:
+            yield
+        finally:
+            self._users -= 1
+
+    @property
+    def users(self) -> int:
+        """Requests inside of ``used``."""
+        return self._users
+
     def room(self) -> bool:
         """Whether a request would be leased a Triton now, or none is up and looking is all that can be done."""
         return self._fleet.room(self._now()) or not self._up()
@@ -177,20 +200,26 @@ class Pool(Generic[B]):
             raise UpstreamUnavailable(self._why_not(exclude))
         member = self._members[lease.address]
         member.users += 1
+        member.watchdog.started(self._now())
         return Leased(member, lease)
 
     def first(self, leased: Leased[B]) -> None:
         """Its first piece came."""
-        self._fleet.first(leased.lease, self._now())
+        now = self._now()
+        self._fleet.first(leased.lease, now)
+        leased.member.watchdog.progress(now)
 
     def progress(self, leased: Leased[B], tokens: int) -> None:
-        self._fleet.progress(leased.lease, tokens, self._now())
+        now = self._now()
+        self._fleet.progress(leased.lease, tokens, now)
+        leased.member.watchdog.progress(now)
 
     def release(self, leased: Leased[B], outcome: Outcome) -> None:
         """The request is over there."""
         self._fleet.release(leased.lease, self._now(), outcome)
         member = leased.member
         member.users -= 1
+        member.watchdog.ended(self._now(), well=outcome is Outcome.OK)
         if not member.listed and not member.users:
             self._forget(member)
         self._freed()
@@ -223,7 +252,9 @@ class Pool(Generic[B]):
                 self._dismiss(member)
                 self._members.pop(address, None)
             lost = asyncio.get_running_loop().create_future()
-            self._members[address] = fresh = Member(place, self._connect(address), lost)
+            self._members[address] = fresh = Member(
+                place, self._connect(address), lost, Watchdog(self._looks.stall_seconds)
+            )
             self._attend(fresh)
         for address, member in list(self._members.items()):
             if address not in listed and member.listed:
@@ -240,7 +271,7 @@ class Pool(Generic[B]):
         )
         member.tasks = [asyncio.ensure_future(probe.run(lambda health: self._probed(member, health)))]
         if member.place.metrics is not None:
-            reader = LoadReader(member.place.metrics, timeout_seconds=looks.timeout_seconds)
+            reader = LoadReader(member.place.metrics, model=self._engine, timeout_seconds=looks.timeout_seconds)
             member.tasks.append(asyncio.ensure_future(self._measure(address, reader)))
 
     def _dismiss(self, member: Member[B]) -> None:
@@ -264,6 +295,11 @@ class Pool(Generic[B]):
 
     def _probed(self, member: Member[B], health: Health) -> None:
         address, before = member.place.address, member.health
+        if health.ready and member.watchdog.stalled(self._now()):
+            reason = f"says that it is ready, but none of its requests got a token for {self._looks.stall_seconds:g} s"
+            health = replace(health, ready=False, reason=reason)
+        elif health.ready and not before.up:
+            member.watchdog.restarted(self._now())
         member.failures = 0 if health.up else member.failures + 1
         # One answer that fails to come says little; "not ready" is Triton's own word.
         if before.ready and not health.up and member.failures < self._looks.failures:

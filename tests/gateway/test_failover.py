@@ -192,3 +192,19 @@ def test_nobody_left_is_a_503_and_comes_back(gateway: Gateway, both: tuple[Trito
     wait_for(lambda: gateway.status("/readyz") == 503, 20, "the gateway is not ready")
     both[1].start()
     wait_for(lambda: ask(gateway, Script(text=TEXT)).status_code == 200, 20, "the gateway serves again")
+
+
+def test_a_triton_that_is_ready_but_answers_nothing_is_taken_out(both: tuple[Triton, Triton], tmp_path: Path) -> None:
+    settings = SETTINGS.replace("first_token_seconds = 3.0", "first_token_seconds = 60.0")
+    gateway = Gateway(tmp_path, model_toml(both) + settings + "stall_seconds = 2.0\n")
+    gateway.start()
+    try:
+        both[0].mood(Mood(hang=True))
+        with ThreadPoolExecutor(8) as threads:
+            asked = [threads.submit(ask, gateway, Script(tag=f"stalled-{n}", text=TEXT)) for n in range(8)]
+            replies = [reply.result() for reply in asked]
+        assert [reply.status_code for reply in replies] == [200] * 8
+        assert states(gateway)[both[0].address] == "down"
+        assert both[0].ready()
+    finally:
+        gateway.stop()
