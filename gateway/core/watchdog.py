@@ -14,10 +14,12 @@ from __future__ import annotations
 class Watchdog:
     """Watches one engine. ``now`` is in seconds and never goes back."""
 
-    def __init__(self, silence_seconds: float, *, belief_seconds: float = 30.0) -> None:
-        """``silence_seconds`` 0: never stalled."""
+    def __init__(self, silence_seconds: float, *, belief_seconds: float = 30.0, asleep_seconds: float = 30.0) -> None:
+        """``silence_seconds`` 0: never stalled. ``asleep_seconds``: more than ever passes between two looks, unless it
+        is we who slept (a stopped process, a suspended machine): that time is no silence of the engine's."""
         self._silence = silence_seconds
         self._belief = belief_seconds
+        self._asleep = asleep_seconds
         self._running = 0
         self._since = 0.0  # the last sign of life while requests run
         self._looked: float | None = None
@@ -53,11 +55,10 @@ class Watchdog:
         return max(0.0, now - self._since) if self._running else None
 
     def stalled(self, now: float) -> bool:
-        """Whether the engine is stuck. To be asked often: between two looks that are far apart it was we who slept
-        (a stopped process, a suspended machine), and that time is no silence of the engine's."""
+        """Whether the engine is stuck. To be asked often."""
         if self._silence <= 0:
             return False
-        if self._looked is not None and now - self._looked > self._silence / 2:
+        if self._looked is not None and now - self._looked > self._asleep:
             self._since += now - self._looked
         self._looked = now
         silent = self.silent_seconds(now)

@@ -45,7 +45,7 @@ TABLE: list[tuple[str, Steps]] = [
 
 @pytest.mark.parametrize("steps", [row[1] for row in TABLE], ids=[row[0] for row in TABLE])
 def test_stalls(steps: Steps) -> None:
-    watchdog = Watchdog(SILENCE, belief_seconds=BELIEF)
+    watchdog = Watchdog(SILENCE, belief_seconds=BELIEF, asleep_seconds=SILENCE / 2)
     for now, step in steps:
         if isinstance(step, bool):
             assert watchdog.stalled(now) is step, f"at {now} s"
@@ -72,7 +72,7 @@ def test_zero_seconds_is_never() -> None:
 
 @given(st.lists(st.tuples(st.floats(0.001, SILENCE / 3), st.sampled_from([S, T, C, W, R, "look"]))))
 def test_nobody_is_blamed_who_moved_lately_and_whoever_is_silent_is(steps: list[tuple[float, str]]) -> None:
-    watchdog, now, moved = Watchdog(SILENCE, belief_seconds=BELIEF), 0.0, 0.0
+    watchdog, now, moved = Watchdog(SILENCE, belief_seconds=BELIEF, asleep_seconds=SILENCE / 2), 0.0, 0.0
     for wait, step in steps:
         now += wait
         if step in (T, W, R) or (step == S and watchdog.running == 0):
