@@ -44,3 +44,9 @@ def refused(model: str, status: Status, details: str | None) -> UpstreamError:
             f"The model server behind '{model}' is not available right now ({reason}). Try again shortly."
         )
     return UpstreamError(f"Triton refused the request to '{model}' ({status.name}): {details}")
+
+
+def engine_failed(text: str) -> UpstreamError:
+    """The error that an engine says in the middle of a stream. It puts C++ stack traces behind its message."""
+    first = text.strip().splitlines()[0] if text.strip() else "no reason given"
+    return UpstreamError(f"The engine failed the request: {first}")

@@ -1,0 +1,138 @@
+"""ModelStreamInfer's messages: a call → bytes, bytes → responses, without protobuf objects in between.
+
+It knows the fields of Triton's ModelInferRequest and ModelStreamInferResponse (grpc_service.proto), and reads only what
+the gateway needs of a response: names, datatypes and shapes of its outputs, their raw content, the final flag, the
+error. What it reads is what the protobuf library reads.
+
+Responses to one request differ in little but their raw contents. So the decoder remembers how the last one was laid
+out: a message of the same size with the same bytes around its raw contents says the same, whatever the contents are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.core.errors import UpstreamError
+from gateway.core.tensors import Tensor
+from gateway.triton.h2.protobuf import LENGTH, VARINT, WireError, fields, numbers, text, write, write_text, write_varint
+from gateway.triton.status import engine_failed
+from gateway.triton.transport import Call, Response
+
+PATH = "/inference.GRPCInferenceService/ModelStreamInfer"
+
+_FINAL = b"triton_final_response"
+_TRUE = write_varint(1 << 3) + b"\1"
+# Some models end their stream with a response that has the final flag and nothing else: BLS always does.
+_PARAMETERS = write(4, write(1, b"triton_enable_empty_final_response") + write(2, _TRUE))
+
+
+def encode(call: Call) -> bytes:
+    """The ModelInferRequest of a call."""
+    written = [write_text(1, call.model), write_text(3, call.id), _PARAMETERS]
+    for tensor in call.tensors:
+        shape = b"".join(map(write_varint, tensor.shape))
+        described = write_text(1, tensor.name) + write_text(2, tensor.datatype)
+        written.append(write(5, described + (write(3, shape) if shape else b"")))
+    written += [write(6, write_text(1, name)) for name in call.outputs]
+    written += [write(7, tensor.data) for tensor in call.tensors]
+    return b"".join(written)
+
+
+@dataclass(slots=True)
+class _Layout:
+    """How a message was laid out. ``outputs``: name, datatype, shape, and where the raw content lies."""
+
+    size: int
+    constant: list[tuple[int, int, bytes]]
+    outputs: list[tuple[str, str, tuple[int, ...], int, int]]
+    final: bool
+
+
+class Decoder:
+    """Reads the responses to one request."""
+
+    __slots__ = ("_last", "_model")
+
+    def __init__(self, model: str) -> None:
+        """``model`` is named where an error is said."""
+        self._model = model
+        self._last = _Layout(-1, [], [], False)
+
+    def decode(self, message: bytes) -> Response:
+        """UpstreamError where the engine says one, or where this is no message."""
+        layout = self._last
+        if len(message) != layout.size or not all(message[a:b] == part for a, b, part in layout.constant):
+            try:
+                layout = self._last = _read(message)
+            except WireError as exc:
+                raise UpstreamError(
+                    f"Triton sent a response for '{self._model}' that cannot be read: {exc}. Is the address that of "
+                    "Triton's gRPC port?"
+                ) from exc
+        tensors = {
+            name: Tensor(name, datatype, shape, message[start:stop])
+            for name, datatype, shape, start, stop in layout.outputs
+        }
+        return Response(tensors, layout.final)
+
+
+def _read(message: bytes) -> _Layout:
+    """The layout of a ModelStreamInferResponse. Parts of one that come apart are put together, as protobuf does."""
+    error = ""
+    outputs: list[tuple[str, str, tuple[int, ...]]] = []
+    raw: list[tuple[int, int]] = []
+    final = False
+    for number, wire, start, stop in fields(message):
+        if wire != LENGTH:
+            continue
+        if number == 1:
+            error = text(message, start, stop)
+        elif number == 2:
+            for inner, wire, a, b in fields(message, start, stop):
+                if wire != LENGTH:
+                    continue
+                if inner == 6:
+                    raw.append((a, b))
+                elif inner == 5:
+                    outputs.append(_read_output(message, a, b))
+                elif inner == 4:
+                    flag = _read_parameter(message, a, b)
+                    final = final if flag is None else flag
+    if error:
+        raise engine_failed(error)
+    if len(outputs) != len(raw):
+        raise UpstreamError("Triton sent a response whose outputs are not in raw form.")
+    edges = [0, *(edge for span in raw for edge in span), len(message)]
+    constant = [(a, b, message[a:b]) for a, b in zip(edges[::2], edges[1::2], strict=True) if a < b]
+    placed = [(*output, *span) for output, span in zip(outputs, raw, strict=True)]
+    return _Layout(len(message), constant, placed, final)
+
+
+def _read_output(message: bytes, start: int, stop: int) -> tuple[str, str, tuple[int, ...]]:
+    name = datatype = ""
+    shape: list[int] = []
+    for number, wire, a, b in fields(message, start, stop):
+        if number == 1 and wire == LENGTH:
+            name = text(message, a, b)
+        elif number == 2 and wire == LENGTH:
+            datatype = text(message, a, b)
+        elif number == 3:
+            shape += numbers(message, wire, a, b)
+    return name, datatype, tuple(shape)
+
+
+def _read_parameter(message: bytes, start: int, stop: int) -> bool | None:
+    """The final flag, if the entry is that of it."""
+    key, flag = b"", False
+    for number, wire, a, b in fields(message, start, stop):
+        if wire == LENGTH and number == 1:
+            key = message[a:b]
+        elif wire == LENGTH and number == 2:
+            for choice, kind, value, _ in fields(message, a, b):
+                if (choice, kind) in _CHOICES:
+                    flag = choice == 1 and value != 0
+    return flag if key == _FINAL else None
+
+
+# The alternatives of an InferParameter: the last one that comes counts.
+_CHOICES = {(1, VARINT), (2, VARINT), (3, LENGTH), (4, 1), (5, VARINT)}
