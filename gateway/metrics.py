@@ -65,6 +65,13 @@ class Metrics:
         self.not_admitted = Counter(
             "gateway_not_admitted", "Generations that were not let in.", ["model", "reason"], registry=self.registry
         )
+        # reasons: codes of 401, 403 and 503; model, requests, tokens (of the key)
+        self.refused = Counter(
+            "gateway_refused",
+            "Requests that their key, or the lack of one, kept out.",
+            ["reason"],
+            registry=self.registry,
+        )
         self.prompt_tokens = Counter("gateway_prompt_tokens", "Tokens of prompts.", model, registry=self.registry)
         self.generated_tokens = Counter("gateway_generated_tokens", "Tokens generated.", model, registry=self.registry)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
 import socket
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from gateway import __version__
 from gateway.core.errors import SettingsError
 from gateway.embedder import Embedder
+from gateway.gate import Gate
 from gateway.http.answer import EndpointSettings
 from gateway.http.app import create_app
 from gateway.http.closing import Closing
@@ -27,6 +29,7 @@ async def serve(settings: Settings, listener: socket.socket) -> None:
     """Runs until a signal. Everything is made inside the event loop, because gRPC channels belong to one."""
     server = settings.server
     metrics = Metrics()
+    gate = Gate(settings.keys, lambda reason: metrics.refused.labels(reason).inc())
     wiring = Wiring(settings, metrics)
     models: dict[str, ServedModel] = {}
     for model in settings.models:
@@ -37,13 +40,16 @@ async def serve(settings: Settings, listener: socket.socket) -> None:
     edge = EndpointSettings(server.max_body_bytes, server.ping_seconds, server.reasoning_names)
     closing = Closing()
     process = Server(
-        create_app(service, embedder, metrics, edge, closing),
+        create_app(service, embedder, metrics, edge, closing, gate),
         closing,
         drain_seconds=server.drain_seconds,
         grace_seconds=server.grace_seconds,
     )
     host, port = listener.getsockname()[:2]
     names = ", ".join([*service.models, *embedder.models])
+
+    if not gate.closed and not ipaddress.ip_address(host.partition("%")[0]).is_loopback:
+        logger.warning("no [keys] file is set: whoever reaches %s may use this gateway without a key", host)
 
     def started() -> None:
         logger.info("gateway %s on http://%s:%d, models: %s", __version__, host, port, names)
@@ -55,7 +61,8 @@ async def serve(settings: Settings, listener: socket.socket) -> None:
         for pool in pools:
             if not pool.ready():  # Triton may come later; until then requests get a 503
                 logger.warning("model '%s': no Triton serves it now", pool.name)
-        await process.run(listener, signals={}, started=started)
+        async with gate:
+            await process.run(listener, signals={}, started=started)
     finally:
         await asyncio.gather(*(pool.close() for pool in pools))
     logger.info("gateway stopped")

@@ -23,6 +23,10 @@ class Caller:
     tokens_per_minute: int = 0
     admin: bool = False
 
+    def may_use(self, model: str) -> bool:
+        """Whether a model of that name may be asked."""
+        return self.models is None or model in self.models
+
 
 ANYONE = Caller("")  # everybody, where no keys are configured
 

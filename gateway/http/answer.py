@@ -17,6 +17,7 @@ from gateway.core.errors import GatewayError, UpstreamError
 from gateway.core.reply.collect import Choice
 from gateway.core.reply.wire import error_frames
 from gateway.core.types import Delta
+from gateway.http.access import billed
 from gateway.http.body import json_response
 from gateway.http.disconnect import while_connected
 from gateway.http.sse import DeltaStream
@@ -58,7 +59,7 @@ class Answering:
         """A stream of events. What fails before the first delta still has a status of its own; ``error`` makes the
         frames of what fails later."""
         waits: list[float] = []
-        deltas = self.service.stream(prepared, waits.append)
+        deltas = billed(request, prepared, self.service.stream(prepared, waits.append))
         first = await while_connected(request.receive, _first(deltas, prepared))
         return DeltaStream(
             first,
@@ -74,13 +75,14 @@ class Answering:
     ) -> Response:
         """One body, made of the same deltas, with nobody watching it grow."""
         waits: list[float] = []
-        deltas = self.service.stream(prepared, waits.append)
+        deltas = billed(request, prepared, self.service.stream(prepared, waits.append))
         choices = await while_connected(request.receive, _collect(deltas, prepared))
         return json_response(body(choices), headers=ignored_header(prepared.ignored) | queue_header(waits))
 
     async def deltas(self, request: Request, prepared: Prepared) -> list[Delta]:
         """The deltas of one answer, for encoders that fold into a body what they would have streamed."""
-        return await while_connected(request.receive, _all(self.service.stream(prepared)))
+        deltas = billed(request, prepared, self.service.stream(prepared))
+        return await while_connected(request.receive, _all(deltas))
 
 
 async def _all(deltas: AsyncGenerator[Delta, None]) -> list[Delta]:

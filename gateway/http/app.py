@@ -10,11 +10,13 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from gateway import __version__
-from gateway.core.errors import ClientDisconnected, GatewayError, RequestError
+from gateway.core.errors import ClientDisconnected, GatewayError, RateLimited, RequestError
 from gateway.core.reply import messages as anthropic
 from gateway.core.reply.wire import error_body
 from gateway.embedder import Embedder
+from gateway.gate import Gate
 from gateway.http import embeddings, messages, openai, ops, responses, tokenization
+from gateway.http.access import Access
 from gateway.http.answer import Answering, EndpointSettings
 from gateway.http.body import json_response
 from gateway.http.closing import Closing, ClosingRequests
@@ -27,7 +29,7 @@ logger = logging.getLogger("gateway")
 
 
 def create_app(
-    service: Service, embedder: Embedder, metrics: Metrics, settings: EndpointSettings, closing: Closing
+    service: Service, embedder: Embedder, metrics: Metrics, settings: EndpointSettings, closing: Closing, gate: Gate
 ) -> FastAPI:
     """The application on a wired service; whoever made that starts and closes it."""
     app = FastAPI(
@@ -44,6 +46,7 @@ def create_app(
     app.include_router(tokenization.router(answering))
     app.include_router(ops.router(service, embedder, metrics, closing))
     app.add_middleware(ClosingRequests, closing=closing, reply=_reply)
+    app.add_middleware(Access, gate=gate, reply=_reply)
     app.add_middleware(RequestLog)
     app.add_exception_handler(GatewayError, _gateway_error)
     app.add_exception_handler(HTTPException, _http_exception)
@@ -56,6 +59,8 @@ def _reply(request: Request, error: GatewayError, headers: dict[str, str] | None
     headers = dict(headers or {})
     if error.retry_after is not None:
         headers["retry-after"] = str(error.retry_after)
+    elif isinstance(error, RateLimited):
+        headers["x-should-retry"] = "false"  # SDKs try a 429 again; this one can never fit
     if request.url.path.startswith(messages.PREFIX):
         body = anthropic.error_body(error, request_id=request.state.request_id)
         return json_response(body, status=anthropic.error_status(error), headers=headers)

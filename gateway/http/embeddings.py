@@ -11,6 +11,7 @@ from gateway.core.reply.embeddings import embedding_list
 from gateway.core.schema.base import ignored
 from gateway.core.schema.embeddings import EmbeddingRequest, parse_embeddings
 from gateway.embedder import Embedder
+from gateway.http.access import billed_input, permit
 from gateway.http.answer import EndpointSettings, ignored_header
 from gateway.http.body import read_body
 from gateway.http.description import described
@@ -25,15 +26,18 @@ def router(embedder: Embedder, settings: EndpointSettings) -> APIRouter:
     async def embeddings(request: Request) -> Response:
         raw = await read_body(request, settings.max_body_bytes)
         asked = await asyncio.to_thread(parse_embeddings, raw)
-        content = await while_connected(request.receive, _answer(embedder, asked))
+        permit(request, asked.model)
+        content = await while_connected(request.receive, _answer(request, embedder, asked, len(raw)))
         return Response(content, media_type="application/json", headers=ignored_header(ignored(asked)))
 
     return routes
 
 
-async def _answer(embedder: Embedder, asked: EmbeddingRequest) -> bytes:
+async def _answer(request: Request, embedder: Embedder, asked: EmbeddingRequest, size: int) -> bytes:
     embed = await embedder.prepare(asked)
-    vectors = await embedder.embed(embed)
+    # Where nobody can count tokens, a limit of them still holds: a token has four bytes or more, as a rule.
+    async with billed_input(request, size // 4 if embed.tokens is None else embed.tokens):
+        vectors = await embedder.embed(embed)
     base64 = asked.encoding_format == "base64"
     # In a thread: a quarter of a million numbers take a tenth of a second.
     return await asyncio.to_thread(embedding_list, vectors, model=embed.model, tokens=embed.tokens, base64=base64)

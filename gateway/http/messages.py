@@ -18,6 +18,7 @@ from gateway.core.messages import Translated, capped, chat_body, unheard
 from gateway.core.reply.messages import MessageEvents, MessageReply, MessageStream
 from gateway.core.schema.chat import ChatRequest, parse_chat
 from gateway.core.schema.messages import CountRequest, MessagesRequest, parse_count, parse_messages
+from gateway.http.access import permit
 from gateway.http.answer import Answering, ignored_header
 from gateway.http.body import json_response, read_body
 from gateway.http.description import described
@@ -37,6 +38,7 @@ def router(answering: Answering) -> APIRouter:
     async def create(request: Request) -> Response:
         raw = await read_body(request, limit)
         asked = parse_messages(raw)
+        permit(request, asked.model)
         translated = chat_body(asked)
         own = unheard(asked)
         prepared = await _as_chat(
@@ -64,6 +66,7 @@ def router(answering: Answering) -> APIRouter:
         """How many tokens the prompt of a message would have."""
         raw = await read_body(request, limit)
         asked = parse_count(raw)
+        permit(request, asked.model)
         translated = chat_body(asked)
         prompt = await _as_chat(translated, lambda chat: service.rendered(chat, size=len(raw)))
         return json_response({"input_tokens": len(prompt.ids)}, headers=ignored_header(unheard(asked)))

@@ -16,6 +16,7 @@ from gateway.core.reply.completions import CompletionStream, text_completion
 from gateway.core.schema.chat import ChatRequest, parse_chat
 from gateway.core.schema.completions import CompletionRequest, parse_completion
 from gateway.embedder import Embedder, ServedEmbedding
+from gateway.http.access import may_use, permit
 from gateway.http.answer import Answering
 from gateway.http.body import json_response, read_body
 from gateway.http.description import described
@@ -33,6 +34,7 @@ def router(answering: Answering, embedder: Embedder) -> APIRouter:
     async def chat_completions(request: Request) -> Response:
         raw = await read_body(request, settings.max_body_bytes)
         chat = await offloaded(lambda: parse_chat(raw), len(raw))
+        permit(request, chat.model)
         prepared = await service.chat(chat, size=len(raw), origin=origin(request))
         created = int(time.time())
         style = ChatStyle(chat.include_usage, bool(chat.logprobs), settings.reasoning)
@@ -57,6 +59,7 @@ def router(answering: Answering, embedder: Embedder) -> APIRouter:
     async def completions(request: Request) -> Response:
         raw = await read_body(request, settings.max_body_bytes)
         completion = await offloaded(lambda: parse_completion(raw), len(raw))
+        permit(request, completion.model)
         prepared = await service.completion(completion, size=len(raw), origin=origin(request))
         created = int(time.time())
         echo = [generate.prompt.text for generate in prepared.generates] if completion.echo else []
@@ -87,13 +90,16 @@ def router(answering: Answering, embedder: Embedder) -> APIRouter:
         return await answering.streamed(request, prepared, encoder)
 
     @routes.get("/models")
-    async def list_models() -> Response:
-        cards = [await _card(service, model) for model in service.models.values()]
-        cards += [await _embedding_card(embedder, model) for model in embedder.models.values()]
+    async def list_models(request: Request) -> Response:
+        cards = [await _card(service, each) for each in service.models.values() if may_use(request, each.name)]
+        cards += [
+            await _embedding_card(embedder, each) for each in embedder.models.values() if may_use(request, each.name)
+        ]
         return json_response(models.model_list(cards))
 
     @routes.get("/models/{model:path}")
-    async def one_model(model: str) -> Response:
+    async def one_model(request: Request, model: str) -> Response:
+        permit(request, model)
         if model in embedder.models:
             return json_response(await _embedding_card(embedder, embedder.model(model)))
         return json_response(await _card(service, service.model(model)))

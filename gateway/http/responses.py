@@ -20,6 +20,7 @@ from gateway.core.responses import Translation, translate
 from gateway.core.schema.base import ignored
 from gateway.core.schema.chat import ChatRequest, parse_chat
 from gateway.core.schema.responses import ResponsesRequest, parse_responses
+from gateway.http.access import permit
 from gateway.http.answer import Answering, ignored_header
 from gateway.http.body import json_response, read_body
 from gateway.http.description import described
@@ -38,6 +39,7 @@ def router(answering: Answering) -> APIRouter:
     async def create(request: Request) -> Response:
         raw = await read_body(request, limit)
         asked, translation = await _read(raw)
+        permit(request, asked.model)
         own = ignored(asked)
         prepared = await _as_chat(
             translation,
@@ -59,6 +61,7 @@ def router(answering: Answering) -> APIRouter:
         """How many tokens the prompt of a response would have."""
         raw = await read_body(request, limit)
         asked, translation = await _read(raw)
+        permit(request, asked.model)
         prompt = await _as_chat(translation, lambda chat: service.rendered(chat, size=len(raw)))
         body = {"object": "response.input_tokens", "input_tokens": len(prompt.ids)}
         return json_response(body, headers=ignored_header(ignored(asked)))

@@ -12,6 +12,7 @@ from gateway.core.detokenize import Detokenizer
 from gateway.core.errors import RequestError
 from gateway.core.schema.chat import ChatRequest, parse_chat
 from gateway.core.schema.tokenization import DetokenizeRequest, TokenizeRequest, parse_detokenize, parse_tokenize
+from gateway.http.access import permit
 from gateway.http.answer import Answering
 from gateway.http.body import json_response, read_body
 from gateway.http.description import described
@@ -27,6 +28,7 @@ def router(answering: Answering) -> APIRouter:
         """Token ids of a text, or of the prompt that a chat is rendered to."""
         raw = await read_body(request, limit)
         asked = await offloaded(lambda: parse_tokenize(raw), len(raw))
+        permit(request, asked.model)
         model = service.model(asked.model)
         if asked.prompt is not None:
             text = asked.prompt
@@ -41,6 +43,7 @@ def router(answering: Answering) -> APIRouter:
     async def detokenize(request: Request) -> Response:
         """The text of token ids. Control tokens have none."""
         asked = parse_detokenize(await read_body(request, limit))
+        permit(request, asked.model)
         table = service.model(asked.model).tokenizer.table
         strange = next((id for id in asked.tokens if id >= len(table)), None)
         if strange is not None:
@@ -56,6 +59,7 @@ def router(answering: Answering) -> APIRouter:
         """The prompt of a chat, as text and as token ids, without inference."""
         raw = await read_body(request, limit)
         chat = await offloaded(lambda: parse_chat(raw), len(raw))
+        permit(request, chat.model)
         prompt = await service.rendered(chat, size=len(raw))
         return json_response(
             {"model": chat.model, "prompt": prompt.text, "token_ids": prompt.ids, "count": len(prompt.ids)}
