@@ -121,5 +121,6 @@ class Wiring:
                 probes.load_seconds,
                 probes.stall_seconds,
             ),
+            engine=settings.direct if isinstance(settings, ModelSettings) else settings.triton_model,
             freed=lambda: self.admission.wake(settings.name),
         )

@@ -62,6 +62,14 @@ class Looks:
     load_seconds: float = 2.0
     stall_seconds: float = 120.0
 
+    def watchdog(self) -> Watchdog:
+        """Looked at with each probe, which takes its period and four answers at most."""
+        return Watchdog(
+            self.stall_seconds,
+            belief_seconds=min(30.0, self.stall_seconds),
+            asleep_seconds=2 * self.period_seconds + 8 * self.timeout_seconds,
+        )
+
 
 @dataclass(slots=True, eq=False)
 class Member(Generic[B]):
@@ -128,6 +136,8 @@ class Pool(Generic[B]):
         self._closing: set[asyncio.Task[None]] = set()
         self._disagreement: str | None = None
         self._users = 0
+        self._unused = asyncio.Event()
+        self._unused.set()
 
     async def start(self) -> None:
         """Finds the Tritons and looks at each once, as long as that takes within its bounds. Never raises."""
@@ -167,15 +177,17 @@ class Pool(Generic[B]):
     def used(self) -> Iterator[None]:
         """A request that was let in by this pool, or waits to be: while there is one, the pool must not be closed."""
         self._users += 1
+        self._unused.clear()
         try:
             yield
         finally:
             self._users -= 1
+            if not self._users:
+                self._unused.set()
 
-    @property
-    def users(self) -> int:
-        """Requests inside of ``used``."""
-        return self._users
+    async def unused(self) -> None:
+        """Waits for the end of the last request inside of ``used``, which has deadlines."""
+        await self._unused.wait()
 
     def room(self) -> bool:
         """Whether a request would be leased a Triton now, or none is up and looking is all that can be done."""
@@ -252,9 +264,7 @@ class Pool(Generic[B]):
                 self._dismiss(member)
                 self._members.pop(address, None)
             lost = asyncio.get_running_loop().create_future()
-            self._members[address] = fresh = Member(
-                place, self._connect(address), lost, Watchdog(self._looks.stall_seconds)
-            )
+            self._members[address] = fresh = Member(place, self._connect(address), lost, self._looks.watchdog())
             self._attend(fresh)
         for address, member in list(self._members.items()):
             if address not in listed and member.listed:
@@ -295,11 +305,12 @@ class Pool(Generic[B]):
 
     def _probed(self, member: Member[B], health: Health) -> None:
         address, before = member.place.address, member.health
-        if health.ready and member.watchdog.stalled(self._now()):
+        if health.ready and not before.up:
+            member.watchdog.restarted(self._now())
+        stalled = health.ready and member.watchdog.stalled(self._now())
+        if stalled:
             reason = f"says that it is ready, but none of its requests got a token for {self._looks.stall_seconds:g} s"
             health = replace(health, ready=False, reason=reason)
-        elif health.ready and not before.up:
-            member.watchdog.restarted(self._now())
         member.failures = 0 if health.up else member.failures + 1
         # One answer that fails to come says little; "not ready" is Triton's own word.
         if before.ready and not health.up and member.failures < self._looks.failures:
@@ -307,7 +318,8 @@ class Pool(Generic[B]):
         member.health = health
         if health.ready and member.lost.done():
             member.lost = asyncio.get_running_loop().create_future()
-        elif not health.ready and not member.lost.done():
+        elif not health.ready and not member.lost.done() and (not stalled or self._up([address])):
+            # Without another to go to, who waits for a stalled one may still get what is only slow.
             member.lost.set_result(None)
         self._fleet.probed(address, health.up, health.ready, self._now())
         if before.ready != health.ready or (not health.ready and before.reason != health.reason):
