@@ -76,9 +76,13 @@ class Seen:
         return self.ended - self.sent
 
 
-def chat(model: str, content: str, *, stream: bool = True, max_tokens: int | None = None, **more: Any) -> bytes:
-    """The body of a chat with one message."""
-    body: dict[str, Any] = {"model": model, "messages": [{"role": "user", "content": content}], "stream": stream}
+def chat(
+    model: str, content: str, *, system: str = "", stream: bool = True, max_tokens: int | None = None, **more: Any
+) -> bytes:
+    """The body of a chat with one message, and a system prompt where one is given."""
+    messages = [{"role": "system", "content": system}] if system else []
+    messages.append({"role": "user", "content": content})
+    body: dict[str, Any] = {"model": model, "messages": messages, "stream": stream}
     if max_tokens is not None:
         body["max_tokens"] = max_tokens
     return json.dumps(body | more).encode()

@@ -18,6 +18,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -75,7 +76,8 @@ class Triton:
         self.wait()
 
     def ready(self) -> bool:
-        return self._server is not None and self._server.poll() is None and self._server.ready()
+        """Whether its model can be asked."""
+        return bool(self.pids) and status(self.ports.http, f"/v2/models/{MODEL}/ready") == 200
 
     @property
     def pids(self) -> list[int]:
@@ -242,15 +244,19 @@ class Gateway(Process):
     def status(self, path: str) -> int:
         return status(self.port, path)
 
+    def get(self, path: str) -> str:
+        """The body of a reply, which must be a good one."""
+        with urllib.request.urlopen(f"{self.url}{path}", timeout=5) as reply:
+            return str(reply.read().decode())
+
+    def states(self) -> dict[str, str]:
+        """What it thinks of each Triton of its first model: address → state."""
+        models = json.loads(self.get("/debug/endpoints"))
+        return {each["address"]: each["state"] for each in next(iter(models.values()))}
+
     def metric(self, name: str, **labels: str) -> float:
         """The sum of a metric's values, 0 where it was never touched."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
-        try:
-            connection.request("GET", "/metrics")
-            text = connection.getresponse().read().decode()
-        finally:
-            connection.close()
-        lines = [line for line in text.splitlines() if line.startswith((f"{name}{{", f"{name} "))]
+        lines = [line for line in self.get("/metrics").splitlines() if line.startswith((f"{name}{{", f"{name} "))]
         matching = [line for line in lines if all(f'{key}="{value}"' in line for key, value in labels.items())]
         return sum(float(line.rpartition(" ")[2]) for line in matching)
 

@@ -20,9 +20,10 @@ class Account:
     def __init__(self, journals: Sequence[Path]) -> None:
         self._engines = [_Engine(path) for path in journals]
 
-    def running(self) -> list[str]:
-        """Tags of generations that began and did not end."""
-        return [tag for engine in self._read() for tag in engine.open]
+    def running(self, engine: int | None = None) -> list[str]:
+        """Tags of generations that began and did not end, in all engines or in one."""
+        engines = self._read()
+        return [tag for each in (engines if engine is None else [engines[engine]]) for tag in each.open]
 
     def tokens_after_leaving(self, answers: Iterable[Seen]) -> int | None:
         """The most tokens that an engine made and a client that left did not read; None where nobody left."""

@@ -28,14 +28,26 @@ from loadtest.faults.result import Result
 from loadtest.load import closed_loop
 from loadtest.measurement import usage
 from loadtest.polling import wait_until
-from loadtest.processes import MAX_MODEL_LEN, SEEDLING, Gateway, Process, Triton, model_toml
+from loadtest.processes import MAX_MODEL_LEN, SEEDLING, Gateway, NotStarted, Process, Triton, model_toml
 
 T = TypeVar("T")
 P = TypeVar("P", bound=Process)
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"  # one token each: text is as long as its tokens are many
 # Short enough for a table in minutes. A real deployment keeps the defaults, which are long enough for real prefills.
-DEADLINES = "[deadlines]\nconnect_seconds = 1.0\nfirst_token_seconds = 2.0\nidle_seconds = 2.0\n"
+SETTINGS = """\
+[deadlines]
+connect_seconds = 1.0
+first_token_seconds = 10.0
+idle_seconds = 5.0
+[probes]
+period_seconds = 0.5
+timeout_seconds = 1.0
+stall_seconds = 3.0
+[balance]
+slow_start_seconds = 1.0
+eject_max_seconds = 4.0
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +90,7 @@ class Stage:
         self._stack.callback(process.stop)
         return process
 
-    def gateway(self, tritons: int = 3, more: str = DEADLINES, *flags: str) -> Gateway:
+    def gateway(self, tritons: int = 3, more: str = SETTINGS, *flags: str) -> Gateway:
         """A ready gateway in front of the first so many Tritons, the same one for the same settings."""
         config = model_toml(self.tritons[:tritons]) + more
         key = "\0".join((config, *flags))
@@ -93,7 +105,8 @@ class Stage:
         """A chat whose answer is the letters, over and over. ``more``: of the client (``loadtest.ask.Ask``)."""
         tag = f"t{next(self._numbers)}"
         script = Script(tag=tag, ids=self._ids, repeat=True, delay_ms=delay_ms, first_delay_ms=first_ms)
-        body = chat("scripted", script_text(script), max_tokens=tokens)
+        # A prompt of its own from the beginning: what shares a prefix would all be given to one Triton.
+        body = chat("scripted", script_text(script), system=f"{tag} " * 20, max_tokens=tokens)
         return Ask(body, keep_text=True, name=tag, timeout=60, **more)  # type: ignore[arg-type]
 
     def asks(self, count: int, **knobs: object) -> Iterator[Ask]:
@@ -114,7 +127,7 @@ class Stage:
             triton.thaw()
             triton.mood(Mood())
         down = [triton for triton in self.tritons if not triton.ready()]
-        for triton in down:
+        for triton in down:  # also where only the model is gone
             triton.kill()
             triton.launch()
         for triton in down:
@@ -129,20 +142,35 @@ class Watch:
         self.client = Client(url or gateway.url)
         self.account = stage.account()
         self.answers: list[Seen] = []
+        self.asking = False
         self.fault_at: float | None = None
+        self.victim = stage.tritons[0]
+        self.hit = 0  # generations that ran in the victim when the fault came
         self._began = time.monotonic()
         self._memory = usage(gateway.pids).rss_mib
 
     async def play(self, asks: Iterable[Ask], *, clients: int) -> list[Seen]:
         """A closed loop, its answers kept."""
+        self.asking = True
         seen = await closed_loop(self.client, asks, clients=clients)
+        self.asking = False
         self.answers += seen
         return seen
 
+    async def warm(self) -> None:
+        """Asks until the gateway has every Triton in use, as it would have long before a fault."""
+        for _ in range(60):
+            await closed_loop(self.client, self.stage.asks(6, tokens=5, delay_ms=1), clients=6)
+            if set((await asyncio.to_thread(self.gateway.states)).values()) == {"up"}:
+                return
+            await asyncio.sleep(0.1)
+        raise NotStarted(f"the gateway does not use every Triton again: {self.gateway.get('/debug/endpoints')}")
+
     async def play_with(
-        self, asks: Iterable[Ask], fault: Callable[[], object], *, clients: int, after: float
+        self, asks: Iterable[Ask], fault: Callable[[Triton], object], *, clients: int, after: float
     ) -> list[Seen]:
-        """The same, while a fault (blocking, so in a thread) happens ``after`` seconds from the start."""
+        """The same, while a fault (blocking, so in a thread) happens ``after`` seconds from the start to the Triton
+        that has most to do."""
 
         async def strike() -> None:
             await asyncio.sleep(after)
@@ -151,9 +179,20 @@ class Watch:
         seen, _ = await asyncio.gather(self.play(asks, clients=clients), strike())
         return seen
 
-    async def strike(self, fault: Callable[[], object]) -> None:
+    async def strike(self, fault: Callable[[Triton], object]) -> None:
+        """Now, or as soon as anything runs where clients ask."""
+        engines = range(len(self.stage.tritons))
+
+        def running() -> list[int]:
+            return [len(self.account.running(engine)) for engine in engines]
+
+        if self.asking:
+            await wait_until(lambda: max(running()) > 1, 5)
+        counts = running()
+        self.hit = max(counts)
+        self.victim = self.stage.tritons[counts.index(self.hit)]
         self.fault_at = asyncio.get_running_loop().time()
-        await asyncio.to_thread(fault)
+        await asyncio.to_thread(fault, self.victim)
 
     def recovery(self) -> float | None:
         """From the fault to the last bad answer; 0 where no client noticed."""
@@ -203,7 +242,7 @@ class Watch:
         return Result(
             scenario=name,
             asked=len(self.answers),
-            saw=Counter(seen.kind for seen in self.answers),
+            saw=dict(Counter(seen.kind for seen in self.answers)),
             lost=len(lost),
             leaked=len(leaked),
             tokens_after=tokens_after,

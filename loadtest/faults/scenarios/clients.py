@@ -14,7 +14,6 @@ from loadtest.polling import wait_until
 from loadtest.processes import Gateway
 from loadtest.summary import percentile
 
-
 _PACE_MS = 50.0
 # Two checks of the engine's (100 ms each), 300 ms of the gateway's, and what a busy machine adds.
 _TOKENS_AFTER = 20

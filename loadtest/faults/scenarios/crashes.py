@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 
 from loadtest.ask import Seen
@@ -26,11 +27,15 @@ async def _one_of_three(
 ) -> Result:
     """Clients keep asking while something happens to one of three."""
     watch = Watch(stage, stage.gateway(3))
+    await watch.warm()
     asks = stage.asks_for(seconds, tokens=tokens, delay_ms=delay_ms, first_ms=first_ms)
-    await watch.play_with(asks, lambda: fault(stage.tritons[0]), clients=clients, after=after)
+    await watch.play_with(asks, fault, clients=clients, after=after)
     before, later = _around(watch)
-    remarks = [f"{len(before)} asked before the fault, {len(later)} after it"]
-    goals = [(bool(later), "nobody asked after the fault: the run was too short")]
+    remarks = [f"{watch.hit} ran there; {len(before)} asked before the fault, {len(later)} after it"]
+    goals = [
+        (bool(later), "nobody asked after the fault: the run was too short"),
+        (watch.hit > 0, "nothing ran where the fault was"),
+    ]
     return await watch.result(name, remarks=remarks, goals=goals)
 
 
@@ -41,17 +46,21 @@ def _around(watch: Watch) -> tuple[list[Seen], list[Seen]]:
 
 async def killed_idle(stage: Stage, name: str) -> Result:
     watch = Watch(stage, stage.gateway(3))
+    await watch.warm()
     await watch.play(stage.asks(12), clients=6)
-    await watch.strike(stage.tritons[0].kill)
+    await watch.strike(Triton.kill)
     await watch.play(stage.asks(stage.scale.of(30, 200)), clients=6)
     return await watch.result(name)
 
 
 async def killed_before_first(stage: Stage, name: str) -> Result:
     watch = Watch(stage, stage.gateway(3))
+    await watch.warm()
     asks = stage.asks(24, first_ms=1000)
-    await watch.play_with(asks, stage.tritons[0].kill, clients=24, after=0.5)
-    return await watch.result(name)
+    await watch.play_with(asks, Triton.kill, clients=24, after=0.7)
+    return await watch.result(
+        name, remarks=[f"{watch.hit} waited there"], goals=[(watch.hit > 0, "nothing waited where the fault was")]
+    )
 
 
 async def killed_midstream(stage: Stage, name: str) -> Result:
@@ -69,14 +78,12 @@ async def restarted(stage: Stage, name: str) -> Result:
 async def frozen(stage: Stage, name: str) -> Result:
     seconds = stage.scale.of(4.0, 10.0)
 
-    async def thaw() -> None:
-        await asyncio.sleep(1.0 + seconds)
-        await asyncio.to_thread(stage.tritons[0].thaw)
+    def fault(triton: Triton) -> None:
+        triton.freeze()
+        time.sleep(seconds)
+        triton.thaw()
 
-    result, _ = await asyncio.gather(
-        _one_of_three(stage, name, Triton.freeze, after=1.0, seconds=seconds + stage.scale.of(2, 8)), thaw()
-    )
-    return result
+    return await _one_of_three(stage, name, fault, after=1.0, seconds=seconds + stage.scale.of(4, 8))
 
 
 async def unloaded(stage: Stage, name: str) -> Result:
@@ -90,7 +97,7 @@ async def the_only_one_killed(stage: Stage, name: str) -> Result:
     """Nothing can be saved while the only Triton is away: clear errors, and service as soon as it is back."""
     watch = Watch(stage, stage.gateway(1))
     asks = stage.asks_for(2.5, tokens=60, delay_ms=20)
-    await watch.play_with(asks, stage.tritons[0].kill, clients=8, after=1.0)
+    await watch.play_with(asks, Triton.kill, clients=8, after=1.0)
     away = [seen for seen in watch.answers if not seen.good and seen.first is None]
     unclear = [s for s in away if s.status not in (502, 503) or not 0 < int(s.headers.get("retry-after", "0")) <= 60]
     loop = asyncio.get_running_loop()

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
+import time
 
 from loadtest.engine.control import Mood
 from loadtest.faults.result import Result
 from loadtest.faults.scenario import Scenario
 from loadtest.faults.stage import Stage, Watch
+from loadtest.processes import Triton
 from loadtest.summary import percentile
 
 
 async def _mood(stage: Stage, name: str, mood: Mood, *, seconds: float, tokens: int = 30) -> Result:
     """One of three has a mood under load, and loses it before the end."""
     watch = Watch(stage, stage.gateway(3))
-    sick = stage.tritons[0]
+    await watch.warm()
 
-    async def well_again() -> None:
-        await asyncio.sleep(seconds * 0.7)
-        sick.mood(Mood())
+    def fault(triton: Triton) -> None:
+        triton.mood(mood)
+        time.sleep(seconds * 0.6)
+        triton.mood(Mood())
 
     asks = stage.asks_for(seconds, tokens=tokens, delay_ms=20)
-    await asyncio.gather(watch.play_with(asks, lambda: sick.mood(mood), clients=18, after=1.0), well_again())
-    return await watch.result(name)
+    await watch.play_with(asks, fault, clients=18, after=1.0)
+    return await watch.result(
+        name, remarks=[f"{watch.hit} ran there"], goals=[(watch.hit > 0, "nothing ran where the fault was")]
+    )
 
 
 async def raises(stage: Stage, name: str) -> Result:
