@@ -12,16 +12,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import signal
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from gateway.http.closing import Closing
+from gateway.http.connection import Connection
+from gateway.settings.edge import Edge
 
 logger = logging.getLogger("gateway")
 
@@ -39,9 +43,11 @@ class Server:
         *,
         drain_seconds: float,
         grace_seconds: float,
+        edge: Edge | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False)
+        connection: Any = functools.partial(Connection, edge=edge or Edge())
+        config = uvicorn.Config(app, http=connection, ws="none", log_config=None, access_log=False, server_header=False)
         config.load()
         config.ssl = tls
         self._uvicorn = _Uvicorn(config)

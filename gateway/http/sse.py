@@ -13,6 +13,8 @@ from starlette.types import Receive, Scope, Send
 from gateway.core.errors import GatewayError
 from gateway.core.types import Delta
 from gateway.http.closing import Ending, ending
+from gateway.http.connection import Connection, connection
+from gateway.http.writer import SlowClient, Writer
 
 logger = logging.getLogger("gateway")
 
@@ -35,12 +37,14 @@ class DeltaStream(EventSourceResponse):
     ) -> None:
         """``first`` was awaited before, so that an early failure has a status of its own. ``error``: frames of a late
         one."""
+        self._first = first
         self._rest = rest
         self._encode = encode
         self._error = error
         self._ending: Ending | None = None
+        self._connection: Connection | None = None
         super().__init__(
-            self._frames(first),
+            rest,
             headers=HEADERS | headers,
             media_type="text/event-stream; charset=utf-8",
             ping=ping_seconds,
@@ -50,30 +54,52 @@ class DeltaStream(EventSourceResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._ending = ending(scope)
+        self._connection = connection(scope)
         try:
             await super().__call__(scope, receive, send)
         finally:
             await self._rest.aclose()
 
-    async def _frames(self, first: Delta) -> AsyncGenerator[bytes, None]:
-        rest, encode, ending = self._rest, self._encode, self._ending
+    async def _stream_response(self, send: Send) -> None:
+        """Takes the place of sse-starlette's loop, which stops reading deltas while the client does not read."""
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        writer = Writer(send, self._encode, self._connection)
+        try:
+            await writer.finish(await self._written(writer))
+        except SlowClient:
+            assert self._connection is not None, "nobody else is found slow"
+            logger.warning("a client reads too slowly: its request is cancelled and its connection dropped")
+            self._connection.drop()
+            await self._connection.writable()  # until the drop is through
+        finally:
+            await writer.close()
+        async with self._send_lock:
+            self.active = False
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _written(self, writer: Writer) -> bytes:
+        """Writes all deltas. What goes last: the frames of an error, or nothing."""
+        rest, ending = self._rest, self._ending
         if ending is not None:
             ending.streams(rest)
         try:
-            yield encode(first)
+            await writer.write(self._first)
             async with aclosing(rest):
                 async for delta in rest:
                     if ending is not None and ending.stopped:
                         raise ending.error()
-                    yield encode(delta)
+                    await writer.write(delta)
         except asyncio.CancelledError:
             if ending is None or not ending.stopped:
                 raise
             ending.settle()
-            yield self._error(ending.error())
+            return self._error(ending.error())
+        except SlowClient:
+            raise
         except GatewayError as error:
             logger.warning("stream failed: %s", error.message)
-            yield self._error(error)
+            return self._error(error)
         except Exception:
             logger.exception("stream failed")
-            yield self._error(GatewayError("Internal error; the gateway's log has it under this request id."))
+            return self._error(GatewayError("Internal error; the gateway's log has it under this request id."))
+        return b""

@@ -16,6 +16,7 @@ from gateway.core.balance import Balance
 from gateway.core.errors import SettingsError
 from gateway.core.queue import QueueLimits
 from gateway.settings.deadlines import Deadlines
+from gateway.settings.edge import Edge
 from gateway.settings.keys import KeySettings
 from gateway.settings.models import EmbeddingSettings, ModelSettings
 from gateway.settings.probes import Probes
@@ -29,6 +30,7 @@ PARTS: dict[str, type] = {
     "balance": Balance,
     "probes": Probes,
     "admission": QueueLimits,
+    "edge": Edge,
     "keys": KeySettings,
 }
 
@@ -44,6 +46,7 @@ class Settings:
     balance: Balance = field(default_factory=Balance)
     probes: Probes = field(default_factory=Probes)
     admission: QueueLimits = field(default_factory=QueueLimits)
+    edge: Edge = field(default_factory=Edge)
     keys: KeySettings = field(default_factory=KeySettings)
 
     def __post_init__(self) -> None:
@@ -52,11 +55,16 @@ class Settings:
                 "No model is configured. Give --config gateway.toml (model-repo-builder repo writes one), or --triton, "
                 "--tokenizer and --model."
             )
-        names = [name for model in self.models for name in (model.name, *model.adapters)]
-        names += [model.name for model in self.embeddings]
+        names = self.names
         doubled = sorted({name for name in names if names.count(name) > 1})
         if doubled:
             raise SettingsError(f"The model name '{doubled[0]}' is used twice; clients could not tell them apart.")
+
+    @property
+    def names(self) -> list[str]:
+        """What clients may send as "model"."""
+        names = [name for model in self.models for name in (model.name, *model.adapters)]
+        return names + [model.name for model in self.embeddings]
 
     @classmethod
     def read(
@@ -90,6 +98,7 @@ class Settings:
                 values["file"] = str(folder / values["file"])
             values |= from_environment(part, "GATEWAY_" if name == "server" else f"GATEWAY_{name.upper()}_", environ)
             if name == "server":
+                values |= {key: str(folder / values[key]) for key in ("tls_cert", "tls_key") if values.get(key)}
                 values |= {flag: value for flag, value in flags.items() if value is not None}
             parts[name] = part(**values)
         return cls(models=models, embeddings=embeddings, **parts)

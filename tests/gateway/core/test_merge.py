@@ -44,7 +44,7 @@ def token(text: str) -> TokenLogprob:
 
 
 @st.composite
-def answers(draw: st.DrawFn, choice: int = 0, *, calls: bool = True, usage: bool = False) -> list[Delta]:
+def answers(draw: st.DrawFn, /, choice: int = 0, *, calls: bool = True, usage: bool = False) -> list[Delta]:
     """One answer as a pipeline gives it: thinking, text with its log-probabilities, calls, the finish."""
     deltas = [Delta((Reasoning(text),)) for text in draw(st.lists(texts, max_size=4))]
     for text in draw(st.lists(texts, max_size=5)):
@@ -70,7 +70,7 @@ def answers(draw: st.DrawFn, choice: int = 0, *, calls: bool = True, usage: bool
 
 
 @st.composite
-def interleaved(draw: st.DrawFn, choices: int = 3, **options: Any) -> list[Delta]:
+def interleaved(draw: st.DrawFn, /, choices: int = 3, **options: Any) -> list[Delta]:
     """Answers side by side, each in its order."""
     rows = [draw(answers(choice, **options)) for choice in range(choices)]
     deltas = []
