@@ -49,7 +49,8 @@ class Limiter:
         self._away = away
         self._timeout = timeout
         self._reachable = True
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._corrections: set[asyncio.Task[None]] = set()
+        self._return: asyncio.Task[None] | None = None  # what waits for Redis to come back
         self._shared: RedisStorage | None = None
         if redis:
             self._place = _place(redis)
@@ -77,11 +78,12 @@ class Limiter:
 
     async def close(self) -> None:
         """Ends what runs in the background; what is still to be counted gets the time of one question."""
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=self._timeout)
-        for task in self._tasks:
+        if self._corrections:
+            await asyncio.wait(self._corrections, timeout=self._timeout)
+        tasks = [*self._corrections, *([self._return] if self._return else [])]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         if self._shared is not None:
             with suppress(RedisError, OSError, asyncio.TimeoutError):
                 await asyncio.wait_for(self._pool.disconnect(), self._timeout)
@@ -98,8 +100,8 @@ class Limiter:
     def correct(self, name: str, amount: int) -> None:
         """Counts ``amount``, which may be negative, whatever the limit. Later, in the background: nobody waits."""
         task = asyncio.ensure_future(self._corrected(name, amount))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._corrections.add(task)
+        task.add_done_callback(self._corrections.discard)
 
     async def _corrected(self, name: str, amount: int) -> None:
         async def work(storage: Storage) -> None:
@@ -131,9 +133,7 @@ class Limiter:
                 self._reachable = False
                 does = "each gateway counts alone" if self._away == "open" else "requests get 503"
                 logger.error("Redis at %s is away (%s): until it is back, %s.", self._place, _why(exc), does)
-                task = asyncio.ensure_future(self._until_back())
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+                self._return = asyncio.ensure_future(self._until_back())
             return None
 
     async def _until_back(self) -> None:
