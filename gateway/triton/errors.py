@@ -1,4 +1,7 @@
-"""grpcio's errors → the gateway's, around calls and around iteration alike. It knows grpcio, not what a status means."""
+"""grpcio's errors → the gateway's, around calls and around iteration alike.
+
+It knows grpcio; what a status means is in ``status``.
+"""
 
 from __future__ import annotations
 

@@ -7,7 +7,8 @@ One ModelStreamInfer call per request: a stream of its own is what Triton can ca
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import grpc
@@ -16,13 +17,14 @@ from tritonclient.grpc import model_config_pb2, service_pb2, service_pb2_grpc
 from gateway.core.errors import GatewayError, UpstreamError, UpstreamUnavailable
 from gateway.core.tensors import ModelSignature, Tensor, TensorSpec
 from gateway.core.tls import ClientTls
+from gateway.triton.ending import Endings
 from gateway.triton.errors import grpc_errors
+from gateway.triton.status import engine_failed
 from gateway.triton.tls import credentials
 from gateway.triton.transport import Call, Response
 
 # Prompts and log-probabilities can be long; the 4 MiB default of gRPC is not meant for tensors.
 _MAX_MESSAGE = 64 * 1024 * 1024
-END_SECONDS = 2.0  # for a call to come to its end by itself, before it is cancelled
 _OPTIONS = [
     ("grpc.max_send_message_length", _MAX_MESSAGE),
     ("grpc.max_receive_message_length", _MAX_MESSAGE),
@@ -45,53 +47,36 @@ class GrpcTransport:
         self._timeout = control_timeout
         self._channel = _channel(endpoint, tls)
         self._stub = service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._endings = Endings()
 
     async def stream(self, call: Call) -> AsyncGenerator[Response, None]:
-        rpc = self._stub.ModelStreamInfer(_once(_request(call)))
+        rpc = self._begin(call)
         final = False
-        # Shielded, because grpc.aio cancels the call of a read that is cancelled, and how it ends is decided below.
-        reading = asyncio.ensure_future(rpc.read())
         try:
             with grpc_errors(call.model):
-                while (message := await asyncio.shield(reading)) is not grpc.aio.EOF:
+                while (message := await asyncio.shield(rpc.reading)) is not grpc.aio.EOF:
                     if message.error_message:
                         final = True
-                        raise UpstreamError(f"The engine failed the request: {_first_line(message.error_message)}")
+                        raise engine_failed(message.error_message)
                     response = _response(message.infer_response)
                     final = response.final
-                    reading = asyncio.ensure_future(rpc.read())
+                    rpc.read()
                     yield response
                 final = True
         finally:
-            self._background(self._end(rpc, reading, None if final else call))
+            if final:
+                self._endings.finished(rpc)
+            else:
+                self._endings.left(rpc, self._stop(call))
 
-    async def _end(self, rpc: Any, reading: asyncio.Future[Any], call: Call | None) -> None:
-        """Ends a call, wherever it is: the one place. ``call`` is None where the last response was read."""
-        try:
-            if call is None or call.stop is not None:
-                await asyncio.wait_for(self._drain(rpc, reading, call), END_SECONDS)
-        except (grpc.RpcError, GatewayError, asyncio.TimeoutError):
-            pass  # then it is cancelled
-        finally:
-            rpc.cancel()  # a no-op once the call is over
-            await asyncio.gather(reading, return_exceptions=True)
+    def _begin(self, call: Call) -> _Rpc:
+        return _Rpc(self._stub.ModelStreamInfer(_once(_request(call))))
 
-    async def _drain(self, rpc: Any, reading: asyncio.Future[Any], call: Call | None) -> None:
-        if call is not None and call.stop is not None:
-            model, tensors = call.stop
-            stop = self._stub.ModelStreamInfer(_once(_request(Call(model, call.id, tensors))))
-            while await stop.read() is not grpc.aio.EOF:
-                pass
-        message = await reading
-        while message is not grpc.aio.EOF:
-            message = await rpc.read()
-
-    def _background(self, work: Coroutine[Any, Any, None]) -> None:
-        """Runs on its own: whoever asks for it may be being cancelled."""
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def _stop(self, call: Call) -> Callable[[], Awaitable[None]] | None:
+        if call.stop is None:
+            return None
+        model, tensors = call.stop
+        return lambda: self._begin(Call(model, call.id, tensors)).drained()
 
     async def signature(self, model: str) -> ModelSignature | None:
         with grpc_errors(model):
@@ -123,8 +108,29 @@ class GrpcTransport:
         return str(reply.version)
 
     async def close(self) -> None:
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._endings.over()
         await self._channel.close()
+
+
+class _Rpc:
+    """One call. Its reads are tasks, because grpc.aio cancels the call of a read that is cancelled."""
+
+    def __init__(self, rpc: Any) -> None:
+        self._rpc = rpc
+        self.read()
+
+    def read(self) -> None:
+        """Begins to read the next message."""
+        self.reading: asyncio.Future[Any] = asyncio.ensure_future(self._rpc.read())
+
+    async def drained(self) -> None:
+        with contextlib.suppress(grpc.RpcError):
+            while await self.reading is not grpc.aio.EOF:
+                self.read()
+
+    async def cancel(self) -> None:
+        self._rpc.cancel()
+        await asyncio.gather(self.reading, return_exceptions=True)
 
 
 def _channel(endpoint: str, tls: ClientTls | None) -> Any:
@@ -174,8 +180,3 @@ def _signature(config: Any) -> ModelSignature:
 def _spec(item: Any, optional: bool) -> TensorSpec:
     name = model_config_pb2.DataType.Name(item.data_type).removeprefix("TYPE_")
     return TensorSpec(item.name, "BYTES" if name == "STRING" else name, tuple(item.dims), optional)
-
-
-def _first_line(text: str) -> str:
-    """Engines put C++ stack traces behind their message; a client gets the message."""
-    return text.strip().splitlines()[0] if text.strip() else "no reason given"

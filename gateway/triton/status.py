@@ -33,6 +33,10 @@ class Status(IntEnum):
     UNAUTHENTICATED = 16
 
 
+class EngineFailed(UpstreamError):
+    """The engine said an error and thereby ended the request."""
+
+
 _AWAY = {Status.UNAVAILABLE, Status.NOT_FOUND, Status.DEADLINE_EXCEEDED, Status.RESOURCE_EXHAUSTED}
 
 
@@ -46,7 +50,7 @@ def refused(model: str, status: Status, details: str | None) -> UpstreamError:
     return UpstreamError(f"Triton refused the request to '{model}' ({status.name}): {details}")
 
 
-def engine_failed(text: str) -> UpstreamError:
+def engine_failed(text: str) -> EngineFailed:
     """The error that an engine says in the middle of a stream. It puts C++ stack traces behind its message."""
     first = text.strip().splitlines()[0] if text.strip() else "no reason given"
-    return UpstreamError(f"The engine failed the request: {first}")
+    return EngineFailed(f"The engine failed the request: {first}")

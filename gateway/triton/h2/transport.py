@@ -1,0 +1,193 @@
+"""The transport over our own HTTP/2: many requests on few connections, their responses read without protobuf objects.
+
+Each request is a call of its own, which Triton can end alone. Responses that arrive in one turn of the event loop are
+handed over together. It does all that a ``Transport`` does; grpcio and tritonclient are not needed for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+
+from gateway.core.errors import GatewayError, UpstreamError, UpstreamUnavailable
+from gateway.core.tensors import ModelSignature
+from gateway.triton.ending import Endings
+from gateway.triton.h2 import control
+from gateway.triton.h2.call import H2Call
+from gateway.triton.h2.connection import Limits
+from gateway.triton.h2.grpc_messages import End
+from gateway.triton.h2.infer import PATH, Decoder, encode
+from gateway.triton.h2.keepalive import TICK_SECONDS
+from gateway.triton.h2.links import MOST_LINKS, CallFailed, Links
+from gateway.triton.h2.protobuf import WireError
+from gateway.triton.status import EngineFailed, Status, refused
+from gateway.triton.transport import Call, Response
+
+
+class H2Transport:
+    """The connections to one Triton, shared by all requests."""
+
+    def __init__(
+        self,
+        endpoint: str,
+        *,
+        control_timeout: float = 5.0,
+        connect_timeout: float = 5.0,
+        tls: ssl.SSLContext | None = None,
+        server_name: str | None = None,
+        limits: Limits | None = None,
+        most_connections: int = MOST_LINKS,
+        tick_seconds: float = TICK_SECONDS,
+    ) -> None:
+        """``endpoint``: host:port of Triton's gRPC. ``control_timeout``: seconds for calls that carry no generation.
+        ``connect_timeout``: seconds for a connection that takes a request to be there. ``tls``: a context of its own,
+        ``server_name``: what to expect in the certificate instead of the host."""
+        self.endpoint = endpoint
+        self._timeout = control_timeout
+        self._links = Links(
+            endpoint,
+            connect_seconds=connect_timeout,
+            tls=tls,
+            server_name=server_name,
+            limits=limits,
+            most=most_connections,
+            tick_seconds=tick_seconds,
+        )
+        self._endings = Endings()
+
+    async def stream(self, call: Call) -> AsyncGenerator[Response, None]:
+        reading = _Reading(self._links, call)
+        try:
+            while batch := await reading.batch():
+                for response in batch:
+                    yield response
+        finally:
+            self._end(reading)
+
+    async def batches(self, call: Call) -> AsyncGenerator[list[Response], None]:
+        """As ``stream``, with all responses that are there at a time. None is empty."""
+        reading = _Reading(self._links, call)
+        try:
+            while batch := await reading.batch():
+                yield batch
+        finally:
+            self._end(reading)
+
+    def _end(self, reading: _Reading) -> None:
+        rpc = reading.rpc
+        if rpc.over:
+            return
+        if reading.final:
+            self._endings.finished(rpc)
+        else:
+            self._endings.left(rpc, self._stop(reading.call))
+
+    def _stop(self, call: Call) -> Callable[[], Awaitable[None]] | None:
+        if call.stop is None:
+            return None
+        model, tensors = call.stop
+        return _Reading(self._links, Call(model, call.id, tensors)).drained
+
+    async def signature(self, model: str) -> ModelSignature | None:
+        with _errors(model):
+            try:
+                return control.decode_config(await self._ask(control.CONFIG, control.encode_name(model)))
+            except CallFailed as exc:
+                if exc.end.status is Status.NOT_FOUND:
+                    return None
+                raise
+
+    async def ready(self, model: str) -> bool:
+        try:
+            with _errors(model):
+                return control.decode_flag(await self._ask(control.READY, control.encode_name(model)))
+        except GatewayError:
+            return False
+
+    async def live(self) -> None:
+        with _errors(self.endpoint):
+            live = control.decode_flag(await self._ask(control.LIVE, b""))
+        if not live:
+            raise UpstreamUnavailable(f"Triton at {self.endpoint} answers that it is not live.")
+
+    async def version(self) -> str:
+        with _errors(self.endpoint):
+            return control.decode_version(await self._ask(control.METADATA, b""))
+
+    async def close(self) -> None:
+        await self._endings.over()
+        await self._links.close()
+
+    async def _ask(self, path: str, message: bytes) -> bytes:
+        rpc = H2Call(self._links, path, message, self._timeout)
+
+        async def answered() -> bytes:
+            await rpc.begin()
+            return await rpc.one()
+
+        try:
+            return await asyncio.wait_for(answered(), self._timeout)
+        except asyncio.TimeoutError as exc:
+            raise CallFailed(End(Status.DEADLINE_EXCEEDED, "no answer in time")) from exc
+        finally:
+            await rpc.cancel()
+
+
+class _Reading:
+    """The responses to one call, batch by batch."""
+
+    __slots__ = ("_begun", "_decoder", "_failure", "call", "final", "rpc")
+
+    def __init__(self, links: Links, call: Call) -> None:
+        self.call = call
+        self.rpc = H2Call(links, PATH, encode(call))
+        self.final = False  # the last response was read
+        self._decoder = Decoder(call.model)
+        self._begun = False
+        self._failure: UpstreamError | None = None
+
+    async def batch(self) -> list[Response]:
+        """The next responses; none at the end."""
+        if self._failure is not None:
+            raise self._failure
+        try:
+            if not self._begun:
+                self._begun = True
+                await self.rpc.begin()
+            messages = await self.rpc.messages()
+        except CallFailed as exc:
+            raise refused(self.call.model, exc.end.status, exc.end.details) from exc
+        decode = self._decoder.decode
+        responses: list[Response] = []
+        try:
+            for message in messages:
+                response = decode(message)
+                responses.append(response)
+                if response.final:
+                    self.final = True
+        except UpstreamError as exc:
+            self.final = isinstance(exc, EngineFailed)
+            if not responses:
+                raise
+            self._failure = exc  # what came before it goes first
+        return responses
+
+    async def drained(self) -> None:
+        """Sends it and waits for its end, well or not."""
+        try:
+            await self.rpc.begin()
+        except CallFailed:
+            return
+        await self.rpc.drained()
+
+
+@contextmanager
+def _errors(model: str) -> Iterator[None]:
+    try:
+        yield
+    except CallFailed as exc:
+        raise refused(model, exc.end.status, exc.end.details) from exc
+    except WireError as exc:
+        raise UpstreamError(f"Triton's answer about '{model}' cannot be read: {exc}. Is this its gRPC port?") from exc
