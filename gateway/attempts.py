@@ -7,14 +7,15 @@ knows pools and their backends. It must not know what becomes of a piece, nor HT
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from gateway.core.balance import Outcome, Work
-from gateway.core.errors import GatewayError, RequestError, UpstreamError, UpstreamTimeout, UpstreamUnavailable
+from gateway.core.errors import GatewayError, UpstreamError, UpstreamTimeout, UpstreamUnavailable
 from gateway.core.types import Generate, Piece, Tokenizer
 from gateway.settings.deadlines import Deadlines
 from gateway.triton.backend import Backend
@@ -30,6 +31,15 @@ B = TypeVar("B", bound=Served[Any])
 MOST = 3
 
 
+@dataclass(slots=True)
+class _Ledger:
+    """What became of one request so far: errors by address, and leases of engines that refused it, until it is known
+    whether another takes it."""
+
+    failures: dict[str, UpstreamError] = field(default_factory=dict)
+    suspects: list[Leased[Backend]] = field(default_factory=list)
+
+
 @dataclass(frozen=True, slots=True)
 class Attempts:
     """How generations are carried out. ``failed_over`` is called with the model each time another Triton is tried."""
@@ -43,33 +53,27 @@ class Attempts:
         """The answer's pieces; the last one is final. UpstreamError where no Triton could give it; RequestError where
         the engine says that the request is at fault. Closing the generator ends the request in Triton."""
         work = Work(generate.prompt.ids, generate.max_tokens, session)
-        tried: dict[str, UpstreamError] = {}
-        while True:
-            leased = await self._lease(pool, work, tried)
-            begun, outcome = False, Outcome.CANCELLED
-            try:
-                async with aclosing(self._one(pool, leased, generate, tokenizer)) as pieces:
-                    async for piece in pieces:
-                        if not begun:
+        ledger = _Ledger()
+        begun = False
+        try:
+            while True:
+                leased = await self._lease(pool, work, ledger.failures)
+                attempt = self._attempt if not self.deadlines.hedge_seconds else self._hedged
+                try:
+                    async with aclosing(attempt(pool, leased, work, generate, tokenizer, ledger)) as pieces:
+                        async for piece in pieces:
                             begun = True
-                            pool.first(leased)
-                        if piece.ids:
-                            pool.progress(leased, len(piece.ids))
-                        yield piece
-                outcome = Outcome.OK
-                return
-            except UpstreamError as exc:
-                outcome = _outcome(exc, begun)
-                tried[leased.address] = exc
-                if begun or isinstance(exc, UpstreamTimeout) or len(tried) >= MOST:
-                    raise
-                logger.warning("Triton %s failed a request before its first token: %s", leased.address, exc.message)
-            except RequestError:
-                outcome = Outcome.OK
-                raise
-            finally:
-                pool.release(leased, outcome)
-            self.failed_over(pool.name)
+                            yield piece
+                    return
+                except UpstreamError as exc:
+                    if begun or isinstance(exc, UpstreamTimeout) or len(ledger.failures) >= MOST:
+                        raise
+                    logger.warning("A request failed before its first token on %s: %s", leased.address, exc.message)
+                self.failed_over(pool.name)
+        finally:
+            # What every engine refuses says nothing about engines: no client can have them taken out one by one.
+            for suspect in ledger.suspects:
+                pool.release(suspect, Outcome.FAILED if begun else Outcome.CANCELLED)
 
     async def whole(self, pool: Pool[B], work: Work, ask: Callable[[B], Awaitable[T]]) -> T:
         """What ``ask`` gets from one backend, for answers of one piece. UpstreamError where no Triton could give it."""
@@ -104,6 +108,75 @@ class Attempts:
             if tried:
                 raise next(iter(tried.values())) from None  # nobody else is there: the first failure is the reason
             raise
+
+    async def _hedged(
+        self,
+        pool: Pool[Backend],
+        leased: Leased[Backend],
+        work: Work,
+        generate: Generate,
+        tokenizer: Tokenizer,
+        ledger: _Ledger,
+    ) -> AsyncGenerator[Piece, None]:
+        """An attempt, and another on a second Triton where the first is slow to begin. Who begins first goes on; the
+        other is ended."""
+        attempts = [self._attempt(pool, leased, work, generate, tokenizer, ledger)]
+        beginnings = {asyncio.ensure_future(_begin(attempts[0])): attempts[0]}
+        try:
+            done, _ = await asyncio.wait(beginnings, timeout=self.deadlines.hedge_seconds)
+            if not done:
+                with contextlib.suppress(UpstreamUnavailable):  # then there is no second one
+                    other = await pool.lease(work, exclude={*ledger.failures, leased.address})
+                    attempts.append(self._attempt(pool, other, work, generate, tokenizer, ledger))
+                    beginnings[asyncio.ensure_future(_begin(attempts[1]))] = attempts[1]
+                    self.failed_over(pool.name)
+            piece, winner = await _first_of(beginnings)
+            for attempt in attempts:
+                if attempt is not winner:
+                    await _end(beginnings, attempt)
+            yield piece
+            async for piece in winner:
+                yield piece
+        finally:
+            for attempt in attempts:
+                await _end(beginnings, attempt)
+
+    async def _attempt(
+        self,
+        pool: Pool[Backend],
+        leased: Leased[Backend],
+        work: Work,
+        generate: Generate,
+        tokenizer: Tokenizer,
+        ledger: _Ledger,
+    ) -> AsyncGenerator[Piece, None]:
+        """The pieces from one Triton. Gives the lease back, or leaves it among the suspects."""
+        begun, outcome = False, Outcome.CANCELLED
+        try:
+            async with aclosing(self._one(pool, leased, generate, tokenizer)) as pieces:
+                async for piece in pieces:
+                    if not begun:
+                        begun = True
+                        pool.first(leased)
+                    if piece.ids:
+                        pool.progress(leased, len(piece.ids))
+                    if piece.final:
+                        outcome = Outcome.OK  # whatever becomes of it: nobody asks for what comes after
+                    yield piece
+        except UpstreamError as exc:
+            ledger.failures[leased.address] = exc
+            if isinstance(exc, UpstreamTimeout):
+                outcome = Outcome.SILENT
+            elif isinstance(exc, UpstreamUnavailable) and not begun:
+                outcome = Outcome.REFUSED
+            else:
+                outcome = Outcome.FAILED
+            raise
+        finally:
+            if outcome is Outcome.FAILED and not begun:
+                ledger.suspects.append(leased)
+            else:
+                pool.release(leased, outcome)
 
     async def _one(
         self, pool: Pool[Backend], leased: Leased[Backend], generate: Generate, tokenizer: Tokenizer
@@ -142,10 +215,34 @@ def _late(what: str, seconds: float) -> GatewayError:
     return UpstreamTimeout(f"The model server gave no {what} within {seconds:g} seconds. Try again, or ask for less.")
 
 
-def _outcome(error: UpstreamError, begun: bool) -> Outcome:
-    """What an error tells about the Triton it came from."""
-    if isinstance(error, UpstreamTimeout):
-        return Outcome.SILENT
-    if isinstance(error, UpstreamUnavailable) and not begun:
-        return Outcome.REFUSED
-    return Outcome.FAILED
+async def _begin(attempt: AsyncGenerator[Piece, None]) -> Piece:
+    async for piece in attempt:
+        return piece
+    raise UpstreamError("The engine's stream ended before the answer did.")
+
+
+Beginnings = dict["asyncio.Task[Piece]", AsyncGenerator[Piece, None]]
+
+
+async def _first_of(beginnings: Beginnings) -> tuple[Piece, AsyncGenerator[Piece, None]]:
+    """The attempt that begins first, and its first piece. The last error where none begins."""
+    error: UpstreamError | None = None
+    while beginnings:
+        done, _ = await asyncio.wait(beginnings, return_when=asyncio.FIRST_COMPLETED)
+        for beginning in done:
+            attempt = beginnings.pop(beginning)
+            try:
+                return beginning.result(), attempt
+            except UpstreamError as exc:
+                error = exc
+    assert error is not None
+    raise error
+
+
+async def _end(beginnings: Beginnings, attempt: AsyncGenerator[Piece, None]) -> None:
+    """Ends an attempt, also while it waits for its beginning."""
+    for beginning in [task for task, of in beginnings.items() if of is attempt]:
+        del beginnings[beginning]
+        beginning.cancel()
+        await asyncio.gather(beginning, return_exceptions=True)
+    await attempt.aclose()

@@ -19,6 +19,7 @@ class Deadlines:
     )
     first_token_seconds: float = 300.0  # from sending to the first response, queueing in Triton included
     idle_seconds: float = 60.0  # between two responses of a stream
+    hedge_seconds: float = 0.0  # without a first token, and a second Triton gets the request too; 0: never
     total_seconds: float = 3600.0  # from sending to the last response
 
     def __post_init__(self) -> None:

@@ -30,6 +30,7 @@ prefix_affinity = false
 failures = 1000  # nobody is ejected: who fails a request is asked again
 slow_start_seconds = 0.0
 slow_eject = 0.0
+follow_pace = false
 [probes]
 period_seconds = 0.2
 timeout_seconds = 1.0
@@ -206,5 +207,38 @@ def test_a_triton_that_is_ready_but_answers_nothing_is_taken_out(both: tuple[Tri
         assert [reply.status_code for reply in replies] == [200] * 8
         assert states(gateway)[both[0].address] == "down"
         assert both[0].ready()
+    finally:
+        gateway.stop()
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["collected", "stream"])
+def test_a_hedge_asks_a_second_triton_and_ends_the_slower(
+    both: tuple[Triton, Triton], tmp_path: Path, stream: bool
+) -> None:
+    settings = SETTINGS.replace("[deadlines]", "[deadlines]\nhedge_seconds = 0.3")
+    gateway = Gateway(tmp_path, model_toml(both) + settings)
+    gateway.start()
+    try:
+        both[0].mood(Mood(hang=True))
+        for number in range(60):  # each goes to either
+            tag = f"hedge-{stream}-{number}"
+            reply = ask(gateway, Script(tag=tag, text=TEXT), stream=stream)
+            assert reply.status_code == 200
+            assert "error" not in reply.text
+            if journal(both[0]).records(tag):
+                journal(both[0]).wait_for(tag, "cancel")
+                return
+        pytest.fail("no request went to the engine that hangs")
+    finally:
+        gateway.stop()
+
+
+def test_a_request_that_every_engine_refuses_takes_nobody_out(both: tuple[Triton, Triton], tmp_path: Path) -> None:
+    gateway = Gateway(tmp_path, model_toml(both) + SETTINGS.replace("failures = 1000", "failures = 2"))
+    gateway.start()
+    try:
+        for number in range(10):
+            assert ask(gateway, Script(tag=f"poison-{number}", error_at_start=True)).status_code == 502
+        assert set(states(gateway).values()) == {"up"}
     finally:
         gateway.stop()
