@@ -19,8 +19,8 @@ from gateway.core.tensors import ModelSignature, Tensor, TensorSpec
 from gateway.core.tls import ClientTls
 from gateway.triton.ending import Endings
 from gateway.triton.errors import grpc_errors
+from gateway.triton.grpc_credentials import credentials
 from gateway.triton.status import engine_failed
-from gateway.triton.tls import credentials
 from gateway.triton.transport import Call, Response
 
 # Prompts and log-probabilities can be long; the 4 MiB default of gRPC is not meant for tensors.

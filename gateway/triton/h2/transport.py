@@ -7,12 +7,12 @@ handed over together. It does all that a ``Transport`` does; grpcio and tritoncl
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 from gateway.core.errors import GatewayError, UpstreamError, UpstreamUnavailable
 from gateway.core.tensors import ModelSignature
+from gateway.core.tls import ClientTls
 from gateway.triton.ending import Endings
 from gateway.triton.h2 import control
 from gateway.triton.h2.call import H2Call
@@ -23,6 +23,7 @@ from gateway.triton.h2.keepalive import TICK_SECONDS
 from gateway.triton.h2.links import MOST_LINKS, CallFailed, Links
 from gateway.triton.h2.protobuf import WireError
 from gateway.triton.status import EngineFailed, Status, refused
+from gateway.triton.tls import context
 from gateway.triton.transport import Call, Response
 
 
@@ -35,22 +36,21 @@ class H2Transport:
         *,
         control_timeout: float = 5.0,
         connect_timeout: float = 5.0,
-        tls: ssl.SSLContext | None = None,
-        server_name: str | None = None,
+        tls: ClientTls | None = None,
         limits: Limits | None = None,
         most_connections: int = MOST_LINKS,
         tick_seconds: float = TICK_SECONDS,
     ) -> None:
         """``endpoint``: host:port of Triton's gRPC. ``control_timeout``: seconds for calls that carry no generation.
-        ``connect_timeout``: seconds for a connection that takes a request to be there. ``tls``: a context of its own,
-        ``server_name``: what to expect in the certificate instead of the host."""
+        ``connect_timeout``: seconds for a connection that takes a request to be there. SettingsError where the files of
+        ``tls`` cannot work."""
         self.endpoint = endpoint
         self._timeout = control_timeout
         self._links = Links(
             endpoint,
             connect_seconds=connect_timeout,
-            tls=tls,
-            server_name=server_name,
+            tls=None if tls is None else context(tls),
+            server_name=None if tls is None else tls.server_name,
             limits=limits,
             most=most_connections,
             tick_seconds=tick_seconds,

@@ -10,8 +10,8 @@ import pytest
 
 from gateway.core.errors import SettingsError, UpstreamUnavailable
 from gateway.core.tls import ClientTls
-from gateway.triton.grpc_transport import GrpcTransport
-from gateway.triton.tls import credentials
+from gateway.triton.grpc_credentials import credentials
+from tests.gateway.triton.conftest import Connect
 from tests.support.certificates import Authority, Pair
 from tests.support.lone_triton import MODEL, LoneTriton, lone_triton, write_meter
 
@@ -71,45 +71,47 @@ def mutual_triton(tmp_path_factory: pytest.TempPathFactory, signed: Signed) -> I
         yield server
 
 
-async def answers(triton: LoneTriton, tls: ClientTls | None) -> bool:
-    transport = GrpcTransport(triton.grpc, control_timeout=5, tls=tls)
+async def answers(connect: Connect, triton: LoneTriton, tls: ClientTls | None) -> bool:
+    transport = connect(triton.grpc, control_timeout=5, tls=tls)
     try:
         await transport.live()
         return await transport.ready(MODEL)
     except UpstreamUnavailable:
         return False
-    finally:
-        await transport.close()
 
 
-async def test_a_server_that_is_who_it_should_be(triton: LoneTriton, signed: Signed) -> None:
-    assert await answers(triton, ClientTls(ca=signed.ca, server_name=NAME))
+async def test_a_server_that_is_who_it_should_be(connect: Connect, triton: LoneTriton, signed: Signed) -> None:
+    assert await answers(connect, triton, ClientTls(ca=signed.ca, server_name=NAME))
 
 
 @pytest.mark.parametrize("case", ["no TLS", "another authority", "the system's authorities", "another name"])
-async def test_a_server_that_cannot_be_trusted_is_not_asked(triton: LoneTriton, signed: Signed, case: str) -> None:
+async def test_a_server_that_cannot_be_trusted_is_not_asked(
+    connect: Connect, triton: LoneTriton, signed: Signed, case: str
+) -> None:
     tls = {
         "no TLS": None,
         "another authority": ClientTls(ca=signed.other_ca, server_name=NAME),
         "the system's authorities": ClientTls(server_name=NAME),
         "another name": ClientTls(ca=signed.ca),
     }[case]
-    assert not await answers(triton, tls)
+    assert not await answers(connect, triton, tls)
 
 
-async def test_a_client_that_the_server_knows(mutual_triton: LoneTriton, signed: Signed) -> None:
+async def test_a_client_that_the_server_knows(connect: Connect, mutual_triton: LoneTriton, signed: Signed) -> None:
     client = signed.client
-    assert await answers(mutual_triton, ClientTls(signed.ca, client.cert, client.key, NAME))
+    assert await answers(connect, mutual_triton, ClientTls(signed.ca, client.cert, client.key, NAME))
 
 
 @pytest.mark.parametrize("case", ["none", "a stranger's"])
-async def test_a_client_that_the_server_does_not_know(mutual_triton: LoneTriton, signed: Signed, case: str) -> None:
+async def test_a_client_that_the_server_does_not_know(
+    connect: Connect, mutual_triton: LoneTriton, signed: Signed, case: str
+) -> None:
     stranger = signed.other_client
     tls = {
         "none": ClientTls(ca=signed.ca, server_name=NAME),
         "a stranger's": ClientTls(signed.ca, stranger.cert, stranger.key, NAME),
     }[case]
-    assert not await answers(mutual_triton, tls)
+    assert not await answers(connect, mutual_triton, tls)
 
 
 @pytest.mark.parametrize(
