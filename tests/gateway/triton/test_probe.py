@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from gateway.core.tensors import ModelSignature, TensorSpec
-from gateway.triton.grpc_transport import GrpcTransport
 from gateway.triton.probe import Health, Probe, disagreement, fingerprint
+from tests.gateway.triton.conftest import Connect
 from tests.support.lone_triton import MODEL, LoneTriton, lone_triton, write_meter
 
 WAIT_SECONDS = 20
@@ -44,8 +44,8 @@ class Reports:
 
 
 @contextlib.asynccontextmanager
-async def probing(address: str, model: str = MODEL) -> AsyncIterator[Reports]:
-    transport = GrpcTransport(address)
+async def probing(connect: Connect, address: str, model: str = MODEL) -> AsyncIterator[Reports]:
+    transport = connect(address)
     probe = Probe(transport, model, period_seconds=0.05, timeout_seconds=0.5)
     reports = Reports()
     running = asyncio.ensure_future(probe.run(reports))
@@ -55,11 +55,10 @@ async def probing(address: str, model: str = MODEL) -> AsyncIterator[Reports]:
     finally:
         running.cancel()
         await asyncio.wait({running})
-        await transport.close()
 
 
-async def test_a_triton_that_serves(lone: LoneTriton) -> None:
-    async with probing(lone.grpc) as reports:
+async def test_a_triton_that_serves(connect: Connect, lone: LoneTriton) -> None:
+    async with probing(connect, lone.grpc) as reports:
         health = await reports.until(lambda health: health.ready)
     assert health.up
     assert health.version is not None
@@ -68,15 +67,15 @@ async def test_a_triton_that_serves(lone: LoneTriton) -> None:
     assert health.reason is None
 
 
-async def test_a_model_that_is_not_there(lone: LoneTriton) -> None:
-    async with probing(lone.grpc, "other") as reports:
+async def test_a_model_that_is_not_there(connect: Connect, lone: LoneTriton) -> None:
+    async with probing(connect, lone.grpc, "other") as reports:
         health = await reports.until(lambda health: health.up)
     assert not health.ready
     assert health.reason == "answers, but its model 'other' is not ready"
 
 
-async def test_a_model_that_is_unloaded_and_loaded(lone: LoneTriton) -> None:
-    async with probing(lone.grpc) as reports:
+async def test_a_model_that_is_unloaded_and_loaded(connect: Connect, lone: LoneTriton) -> None:
+    async with probing(connect, lone.grpc) as reports:
         await reports.until(lambda health: health.ready)
         await asyncio.to_thread(lone.load, False)
         health = await reports.until(lambda health: not health.ready)
@@ -85,8 +84,8 @@ async def test_a_model_that_is_unloaded_and_loaded(lone: LoneTriton) -> None:
         await reports.until(lambda health: health.ready)
 
 
-async def test_a_triton_that_is_stopped_and_goes_on(lone: LoneTriton) -> None:
-    async with probing(lone.grpc) as reports:
+async def test_a_triton_that_is_stopped_and_goes_on(connect: Connect, lone: LoneTriton) -> None:
+    async with probing(connect, lone.grpc) as reports:
         await reports.until(lambda health: health.ready)
         lone.signal(signal.SIGSTOP)
         health = await reports.until(lambda health: not health.up)
@@ -95,8 +94,8 @@ async def test_a_triton_that_is_stopped_and_goes_on(lone: LoneTriton) -> None:
         await reports.until(lambda health: health.ready)
 
 
-async def test_a_triton_that_is_killed_and_comes_back(lone: LoneTriton) -> None:
-    async with probing(lone.grpc) as reports:
+async def test_a_triton_that_is_killed_and_comes_back(connect: Connect, lone: LoneTriton) -> None:
+    async with probing(connect, lone.grpc) as reports:
         before = await reports.until(lambda health: health.ready)
         await asyncio.to_thread(lone.kill)
         health = await reports.until(lambda health: not health.up)
@@ -108,11 +107,13 @@ async def test_a_triton_that_is_killed_and_comes_back(lone: LoneTriton) -> None:
         await reports.until(lambda health: health.ready)
 
 
-async def test_a_model_that_came_back_as_another_has_another_signature(lone: LoneTriton, tmp_path: Path) -> None:
-    async with probing(lone.grpc) as reports:
+async def test_a_model_that_came_back_as_another_has_another_signature(
+    connect: Connect, lone: LoneTriton, tmp_path: Path
+) -> None:
+    async with probing(connect, lone.grpc) as reports:
         first = await reports.until(lambda health: health.ready)
     with lone_triton(tmp_path, write_meter(tmp_path / "repository", {}, inputs=("in", "more"))) as other:
-        async with probing(other.grpc) as reports:
+        async with probing(connect, other.grpc) as reports:
             second = await reports.until(lambda health: health.ready)
     assert first.signature != second.signature
     said = disagreement({lone.grpc: first, other.grpc: second})
@@ -122,16 +123,16 @@ async def test_a_model_that_came_back_as_another_has_another_signature(lone: Lon
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "no-such-name.invalid:8001"], ids=["refused", "unknown name"])
-async def test_nobody_there(address: str) -> None:
-    async with probing(address) as reports:
+async def test_nobody_there(connect: Connect, address: str) -> None:
+    async with probing(connect, address) as reports:
         health = await reports.until(lambda health: not health.up)
     assert not health.ready
     assert health.reason
 
 
-async def test_somebody_who_accepts_and_never_answers() -> None:
+async def test_somebody_who_accepts_and_never_answers(connect: Connect) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:  # the kernel accepts for it
-        async with probing(f"127.0.0.1:{listener.getsockname()[1]}") as reports:
+        async with probing(connect, f"127.0.0.1:{listener.getsockname()[1]}") as reports:
             health = await reports.until(lambda health: not health.up)
             assert health.reason == "no answer within 0.5 s"
 
