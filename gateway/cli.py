@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,12 +11,15 @@ from typing import Any
 
 import uvloop
 
-from gateway import __version__
+from gateway import __version__, logs
 from gateway.commands import keys
 from gateway.core import capabilities
 from gateway.core.errors import SettingsError
 from gateway.core.routes import ROUTES
+from gateway.listening import listen
+from gateway.reload import SettingsFile
 from gateway.settings import Settings
+from gateway.workers import Workers
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -72,6 +74,7 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     serve.add_argument("--host", help="address to listen on (default 127.0.0.1; 0.0.0.0 for all)")
     serve.add_argument("--port", type=int, help="port to listen on (default 9000)")
+    serve.add_argument("--workers", type=int, metavar="N", help="processes that share the port (default 1)")
     serve.add_argument("--log-level", choices=("debug", "info", "warning", "error"), help="(default info)")
     able = commands.add_parser(
         "capabilities",
@@ -86,7 +89,7 @@ def parser() -> argparse.ArgumentParser:
 
 def read_settings(args: argparse.Namespace, environ: Mapping[str, str]) -> Settings:
     """Settings from a parsed command line. SettingsError says what does not fit together."""
-    flags = {name: getattr(args, name) for name in ("host", "port", "log_level")}
+    flags = {name: getattr(args, name) for name in ("host", "port", "workers", "log_level")}
     single = {name: getattr(args, name) for name in ("triton", "tokenizer", "route", "max_model_len")}
     single["name"] = args.model
     given = {name: value for name, value in single.items() if value is not None}
@@ -102,6 +105,12 @@ def read_settings(args: argparse.Namespace, environ: Mapping[str, str]) -> Setti
             f"Give --config FILE, or --triton, --tokenizer and --model (missing: {', '.join(missing)})."
         )
     return Settings.read({"models": [given]}, environ, flags, folder=Path.cwd())
+
+
+def _paths(args: argparse.Namespace, settings: Settings) -> tuple[str, ...]:
+    """The files that the settings come from."""
+    paths = (args.config, settings.server.tls_cert, settings.server.tls_key)
+    return tuple(str(path) for path in paths if path)
 
 
 def _toml(path: Path) -> dict[str, Any]:
@@ -124,16 +133,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if args.command == "keys":
             return keys.run(args)
-        settings = read_settings(args, os.environ)
-        logging.basicConfig(
-            level=settings.server.log_level.upper(),
-            format="%(asctime)s %(levelname)s %(name)s %(message)s",
-            stream=sys.stderr,
-        )
-        logging.getLogger("uvicorn").setLevel("WARNING")
-        from gateway.serve import listen, serve  # takes a second: not for --help
+        source = SettingsFile(lambda: read_settings(args, os.environ), lambda settings: _paths(args, settings))
+        server = source.settings.server
+        logs.configure(server.log_level)
+        if server.workers > 1:
+            return Workers(source).run()
+        listener = listen(server.host, server.port)
+        from gateway.serve import serve_alone  # takes a second: not for --help
 
-        uvloop.run(serve(settings, listen(settings.server.host, settings.server.port)))
+        uvloop.run(serve_alone(source, listener))
     except SettingsError as error:
         print(f"gateway: {error.message}", file=sys.stderr)
         return 2

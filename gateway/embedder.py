@@ -85,7 +85,7 @@ class Embedder:
     async def embed(self, embed: Embed) -> Vectors:
         """One vector for each input. Being cancelled cancels all that runs in Triton."""
         model = self.model(embed.model)
-        with self._metrics.recorder(model.name, embed.tokens or 0) as record:
+        with self._metrics.recorder(model.name, embed.tokens or 0) as record, model.pool.used():
             bound = await any_bound(model.name, model.pool.backends)
             bound.check(embed.dimensions)
             batches = bound.batches(embed.inputs)

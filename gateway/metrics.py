@@ -9,7 +9,8 @@ from __future__ import annotations
 import time
 from types import TracebackType
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 from typing_extensions import Self
 
 from gateway.core.errors import GatewayError
@@ -23,13 +24,15 @@ _WAITS = (0.0, *_SECONDS)  # who did not wait has a bucket of its own
 class Metrics:
     """All metrics of a gateway, in a registry of their own."""
 
-    def __init__(self) -> None:
+    def __init__(self, shared: str | None = None) -> None:
+        """``shared``: the folder in which each of several processes keeps its values, to be given out together."""
         self.registry = CollectorRegistry()
+        self._shared = shared
         model = ["model"]
         self.requests = Counter(
             "gateway_requests", "Generations by outcome.", ["model", "outcome"], registry=self.registry
         )
-        self.in_flight = Gauge("gateway_requests_in_flight", "Generations running now.", model, registry=self.registry)
+        self.in_flight = self._gauge("gateway_requests_in_flight", "Generations running now.")
         self.first_token = Histogram(
             "gateway_time_to_first_token_seconds",
             "From the start of the generation to its first text.",
@@ -57,10 +60,8 @@ class Metrics:
             model,
             registry=self.registry,
         )
-        self.queue_requests = Gauge("gateway_queue_requests", "Generations waiting now.", model, registry=self.registry)
-        self.queue_tokens = Gauge(
-            "gateway_queue_tokens", "Tokens of the prompts that wait now.", model, registry=self.registry
-        )
+        self.queue_requests = self._gauge("gateway_queue_requests", "Generations waiting now.")
+        self.queue_tokens = self._gauge("gateway_queue_tokens", "Tokens of the prompts that wait now.")
         # reasons: full, timeout, left (the client), closed (this gateway), streams (too many of one key)
         self.not_admitted = Counter(
             "gateway_not_admitted", "Generations that were not let in.", ["model", "reason"], registry=self.registry
@@ -74,6 +75,18 @@ class Metrics:
         )
         self.prompt_tokens = Counter("gateway_prompt_tokens", "Tokens of prompts.", model, registry=self.registry)
         self.generated_tokens = Counter("gateway_generated_tokens", "Tokens generated.", model, registry=self.registry)
+
+    def exposition(self) -> bytes:
+        """What a scraper reads: of all processes, whichever is asked."""
+        if self._shared is None:
+            return generate_latest(self.registry)
+        merged = CollectorRegistry()
+        MultiProcessCollector(merged, path=self._shared)  # type: ignore[no-untyped-call]
+        return generate_latest(merged)
+
+    def _gauge(self, name: str, what: str) -> Gauge:
+        """By model; processes add up, those alive."""
+        return Gauge(name, what, ["model"], registry=self.registry, multiprocess_mode="livesum")
 
     def recorder(self, model: str, prompt_tokens: int) -> Recorder:
         """A recorder for one generation of a configured model."""

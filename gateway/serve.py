@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import signal
 import socket
-from typing import Any
+from collections.abc import AsyncGenerator, Callable, Mapping
 
 from gateway import __version__
 from gateway.core.errors import SettingsError
@@ -15,28 +16,58 @@ from gateway.gate import Gate
 from gateway.http.answer import EndpointSettings
 from gateway.http.app import create_app
 from gateway.http.closing import Closing
+from gateway.lineup import Lineup
 from gateway.metrics import Metrics
+from gateway.reload import SettingsFile, updates
 from gateway.server import Server
-from gateway.service import ServedModel, Service, with_adapters
+from gateway.service import Service
 from gateway.settings import Settings
-from gateway.triton.pool import Pool
+from gateway.tls import ServerTls
 from gateway.wiring import Wiring
 
 logger = logging.getLogger("gateway")
 
 
-async def serve(settings: Settings, listener: socket.socket) -> None:
-    """Runs until a signal. Everything is made inside the event loop, because gRPC channels belong to one."""
+async def serve_alone(source: SettingsFile, listener: socket.socket) -> None:
+    """The whole gateway in this process. SIGHUP, or a change of its files, reads the settings again."""
+    settings, asked = source.settings, asyncio.Event()
+    host, port = listener.getsockname()[:2]
+
+    def started() -> None:
+        names = ", ".join(settings.names)
+        logger.info("gateway %s on %s://%s:%d, models: %s", __version__, settings.server.scheme, host, port, names)
+
+    await serve(
+        settings,
+        listener,
+        Metrics(),
+        updates=updates(source, asked),
+        signals={signal.SIGHUP: asked.set},
+        started=started,
+    )
+    logger.info("gateway stopped")
+
+
+async def serve(
+    settings: Settings,
+    listener: socket.socket,
+    metrics: Metrics,
+    *,
+    updates: AsyncGenerator[Settings, None],
+    signals: Mapping[signal.Signals, Callable[[], None]],
+    started: Callable[[], None],
+    changed: Callable[[], None] = lambda: None,
+) -> None:
+    """Runs until a signal, or until there can be no more ``updates`` of the settings. Everything is made inside the
+    event loop, because gRPC channels belong to one. ``started``: requests are taken. ``changed``: an update is in
+    force."""
     server = settings.server
-    metrics = Metrics()
+    tls = ServerTls(server.tls_cert, server.tls_key) if server.tls_cert else None
     gate = Gate(settings.keys, lambda reason: metrics.refused.labels(reason).inc())
     wiring = Wiring(settings, metrics)
-    models: dict[str, ServedModel] = {}
-    for model in settings.models:
-        models |= with_adapters(wiring.served_model(model), model.loras)
-    service = Service(models, metrics, wiring.attempts, wiring.admission, strict=server.strict)
-    embeddings = {model.name: wiring.served_embedding(model) for model in settings.embeddings}
-    embedder = Embedder(embeddings, metrics, wiring.attempts, strict=server.strict)
+    lineup = Lineup(settings, wiring)
+    service = Service(lineup.models, metrics, wiring.attempts, wiring.admission, strict=server.strict)
+    embedder = Embedder(lineup.embeddings, metrics, wiring.attempts, strict=server.strict)
     edge = EndpointSettings(server.max_body_bytes, server.ping_seconds, server.reasoning_names)
     closing = Closing()
     process = Server(
@@ -44,36 +75,33 @@ async def serve(settings: Settings, listener: socket.socket) -> None:
         closing,
         drain_seconds=server.drain_seconds,
         grace_seconds=server.grace_seconds,
+        edge=settings.edge,
+        tls=None if tls is None else tls.context,
     )
-    host, port = listener.getsockname()[:2]
-    names = ", ".join([*service.models, *embedder.models])
-
+    host = listener.getsockname()[0]
     if not gate.closed and not ipaddress.ip_address(host.partition("%")[0]).is_loopback:
         logger.warning("no [keys] file is set: whoever reaches %s may use this gateway without a key", host)
 
-    def started() -> None:
-        logger.info("gateway %s on http://%s:%d, models: %s", __version__, host, port, names)
+    async def follow() -> None:
+        async for new in updates:
+            try:
+                if tls is not None and new.server.tls_cert:
+                    tls.load(new.server.tls_cert, new.server.tls_key)
+                await lineup.change(new, service, embedder)
+            except SettingsError as error:
+                logger.error("the settings stay as they were: %s", error.message)
+            else:
+                changed()
+        process.stop()
 
-    pools: list[Pool[Any]] = list({id(model.pool): model.pool for model in service.models.values()}.values())
-    pools += [model.pool for model in embedder.models.values()]
+    following: asyncio.Task[None] | None = None
     try:
-        await asyncio.gather(*(pool.start() for pool in pools))
-        for pool in pools:
-            if not pool.ready():  # Triton may come later; until then requests get a 503
-                logger.warning("model '%s': no Triton serves it now", pool.name)
+        await lineup.start()
         async with gate:
-            await process.run(listener, signals={}, started=started)
+            following = asyncio.ensure_future(follow())
+            await process.run(listener, signals=signals, started=started)
     finally:
-        await asyncio.gather(*(pool.close() for pool in pools))
-    logger.info("gateway stopped")
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """The listening socket; taken first, because loading a tokenizer takes seconds. SettingsError where it is taken."""
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=2048)
-    except OSError as exc:
-        raise SettingsError(
-            f"Cannot listen on {host}:{port}: {exc.strerror or exc}. Choose another with --host and --port."
-        ) from exc
+        if following is not None:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+        await lineup.close()

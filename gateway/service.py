@@ -61,6 +61,7 @@ class Prepared:
 
     id: str
     model: str
+    served: ServedModel  # as it was when the request was checked: settings may change since
     generates: tuple[Generate, ...]
     origin: Origin = NOBODY
     ignored: tuple[str, ...] = field(default=())
@@ -162,20 +163,19 @@ class Service:
         generates = await offloaded(lambda: built(bound.guides), size)
         for generate in generates:  # what the model cannot do is said here, before anything runs
             bound.encode(generate, model.tokenizer)
-        return Prepared(id, model.name, generates, origin, ignored)
+        return Prepared(id, model.name, model, generates, origin, ignored)
 
     def stream(self, prepared: Prepared, waited: Callable[[float], None] = _unheard) -> AsyncGenerator[Delta, None]:
         """Deltas of all answers as they become certain. Closing the generator cancels what runs in Triton. ``waited``
         is told the seconds that each answer spent in the queue, before its first delta."""
-        model = self.model(prepared.model)
-        runs = [self._one(model, generate, prepared.origin, waited) for generate in prepared.generates]
+        runs = [self._one(prepared.served, generate, prepared.origin, waited) for generate in prepared.generates]
         return runs[0] if len(runs) == 1 else merged(runs)
 
     async def _one(
         self, model: ServedModel, generate: Generate, origin: Origin, waited: Callable[[float], None]
     ) -> AsyncGenerator[Delta, None]:
         pool, tokens = model.pool, len(generate.prompt.ids)
-        with self._metrics.recorder(model.name, tokens) as record:
+        with self._metrics.recorder(model.name, tokens) as record, pool.used():
             pipeline = Pipeline(generate, model.tokenizer)
             async with self._admission.slot(pool.name, origin.caller, tokens, pool.room) as seconds:
                 waited(seconds)

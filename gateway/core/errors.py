@@ -14,7 +14,7 @@ HTTP frameworks, gRPC or logging: the boundary modules map foreign errors into t
     ├── RateLimited                  429  code rate_limit_exceeded   the key's own limit is used up; + Retry-After
     ├── Overloaded                   503  code overloaded            all is busy, the queue is full; + Retry-After
     ├── LimitsUnavailable            503  + Retry-After              what counts the limits is away, and none may pass
-    ├── ShuttingDown                 503  code shutting_down         this gateway ends; another one takes it; + Retry-After
+    ├── ShuttingDown                 503  code shutting_down         this gateway ends; + Retry-After
     ├── UpstreamError                502  server_error               Triton or the engine failed this request
     │   ├── UpstreamUnavailable      503  + Retry-After              Triton is away, or the model is not loaded
     │   └── UpstreamTimeout          504  code timeout               a deadline passed; the request was ended in Triton

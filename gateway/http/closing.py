@@ -54,7 +54,7 @@ class Ending:
 
     def __init__(self, task: asyncio.Task[Any]) -> None:
         self._task = task
-        self._deltas: AsyncGenerator[Any, None] | None = None
+        self._deltas: Any = None
         self.stopped = False
 
     def streams(self, deltas: AsyncGenerator[Any, None]) -> None:

@@ -22,7 +22,10 @@ class ServerSettings:
     drain_seconds: float = 0.0  # at shutdown: not ready, but serving, for as long as balancers take to see it
     grace_seconds: float = 30.0  # at shutdown: for requests in flight, before they are ended with an error
     log_level: str = "info"
+    tls_cert: str = ""  # PEM files of the certificate with its chain, and of its key: then clients speak HTTPS
+    tls_key: str = ""
     strict: bool = False  # whether fields that nobody knows are refused
+    transport: str = "h2"  # to Triton: "h2", our own reader of HTTP/2, or "grpc", Google's library
     reasoning_field: str = "reasoning_content"  # or "reasoning", or "both": where thinking is given out
 
     def __post_init__(self) -> None:
@@ -34,14 +37,22 @@ class ServerSettings:
         for name in ("drain_seconds", "grace_seconds"):
             if not 0 <= getattr(self, name) <= LONGEST_SECONDS:
                 raise SettingsError(f"{name} must be between 0 and {LONGEST_SECONDS:g}.")
+        if bool(self.tls_cert) != bool(self.tls_key):
+            raise SettingsError("tls_cert and tls_key belong together: give both, or neither.")
         if not 1 <= self.workers <= MOST_WORKERS:
             raise SettingsError(f"workers must be between 1 and {MOST_WORKERS}, not {self.workers}.")
         if self.reasoning_field not in ("reasoning_content", "reasoning", "both"):
             raise SettingsError(
                 f"reasoning_field is {self.reasoning_field!r}, but must be reasoning_content, reasoning or both."
             )
+        if self.transport not in ("h2", "grpc"):
+            raise SettingsError(f"transport is {self.transport!r}, but must be h2 or grpc.")
         if self.log_level not in ("debug", "info", "warning", "error"):
             raise SettingsError(f"log_level is {self.log_level!r}, but must be debug, info, warning or error.")
+
+    @property
+    def scheme(self) -> str:
+        return "https" if self.tls_cert else "http"
 
     @property
     def reasoning_names(self) -> tuple[str, ...]:

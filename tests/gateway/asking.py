@@ -79,13 +79,17 @@ class RawClient:
             data += more
         return data
 
-    def read_to_end(self) -> bytes:
-        """All that comes until the gateway closes the connection."""
+    def read_to_end(self, mark: bytes | None = None) -> bytes:
+        """All that comes until the gateway closes the connection, or until the mark; then the client leaves."""
         data = b""
         with self._socket:
-            while more := self._socket.recv(65536):
+            while (mark is None or mark not in data) and (more := self._socket.recv(65536)):
                 data += more
         return data
+
+    @property
+    def socket(self) -> socket.socket:
+        return self._socket
 
     def leave(self) -> None:
         self._socket.close()

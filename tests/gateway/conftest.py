@@ -1,12 +1,15 @@
 """Gateways in front of the session's Tritons: each route is a model, so that a test can name it."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.conftest import SEEDLING
 from tests.gateway.features import features_toml
+from tests.gateway.processes import Start
 from tests.support.gateway import Gateway, gateway_serving, gateway_toml
 from tests.support.tokenizer import TokenizerFolder
 from tests.support.triton import ScriptedTriton, Triton
@@ -47,3 +50,19 @@ def seedling(session_dir: Path, seedling_triton: Triton) -> Iterator[Gateway]:
     gateway_toml(config, seedling_triton.grpc, SEEDLING, max_model_len=2048, routes=ROUTES)
     with gateway_serving(session_dir / "seedling-gateway.log", "--config", str(config)) as gateway:
         yield gateway
+
+
+@pytest.fixture
+def start(tmp_path: Path, scripted_triton: ScriptedTriton, tokenizer: TokenizerFolder) -> Iterator[Start]:
+    """Starts gateways of this test's own, with keys of [server]."""
+    with ExitStack() as stack:
+
+        def starting(**server: Any) -> Gateway:
+            config = gateway_toml(
+                tmp_path / "gateway.toml", scripted_triton.grpc, tokenizer.path, max_model_len=2048, routes=["direct"]
+            )
+            keys = "".join(f"{name} = {value}\n" for name, value in server.items())
+            config.write_text(f"{config.read_text()}\n[server]\n{keys}")
+            return stack.enter_context(gateway_serving(tmp_path / "log", "--config", str(config)))
+
+        yield starting

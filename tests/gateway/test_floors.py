@@ -12,16 +12,17 @@ ROOT = Path(__file__).parents[2]
 
 # Modules and folders by floor; a folder's modules may import each other.
 FLOORS: dict[int, tuple[str, ...]] = {
-    14: ("cli",),
-    13: ("commands", "workers", "worker"),
-    12: ("serve",),
+    15: ("cli",),
+    14: ("commands", "workers", "worker"),
+    13: ("serve",),
+    12: ("lineup",),
     11: ("wiring",),
     10: ("server",),
     9: ("http",),
     8: ("service", "embedder"),
-    7: ("attempts", "triton.h2"),
+    7: ("attempts", "reload", "triton.h2"),
     6: ("within", "admission", "keys", "limits", "triton", "settings", "fan_out", "offload"),
-    5: ("tokenizer", "embedding_tokenizer", "checkpoint", "metrics"),
+    5: ("listening", "logs", "tls", "tokenizer", "embedding_tokenizer", "checkpoint", "metrics"),
     4: (
         "chat_template",
         "core.prompt",
@@ -34,6 +35,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
     3: ("core.reply", "core.guides", "core.sampling", "core.embedding"),
     2: ("core.schema", "core.parse", "core.routes"),
     1: (
+        "core.backoff",
         "core.queue",
         "core.spent",
         "core.window",

@@ -4,55 +4,14 @@ from __future__ import annotations
 
 import signal
 import socket
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-import pytest
 
-from tests.gateway.asking import RawClient, messages
-from tests.support.gateway import Gateway, gateway_serving, gateway_toml
+from tests.gateway.asking import messages
+from tests.gateway.processes import PATIENCE, Start, ready, running, until
 from tests.support.scripted_engine.script import Script
-from tests.support.tokenizer import TokenizerFolder
 from tests.support.triton import ScriptedTriton
-
-Start = Callable[..., Gateway]
-PATIENCE = 20.0  # seconds for anything that is expected to happen
-
-
-@pytest.fixture
-def start(tmp_path: Path, scripted_triton: ScriptedTriton, tokenizer: TokenizerFolder) -> Iterator[Start]:
-    """Starts gateways of this test's own, with keys of [server]."""
-    with ExitStack() as stack:
-
-        def starting(**server: Any) -> Gateway:
-            config = gateway_toml(
-                tmp_path / "gateway.toml", scripted_triton.grpc, tokenizer.path, max_model_len=2048, routes=["direct"]
-            )
-            keys = "".join(f"{name} = {value}\n" for name, value in server.items())
-            config.write_text(f"{config.read_text()}\n[server]\n{keys}")
-            return stack.enter_context(gateway_serving(tmp_path / "log", "--config", str(config)))
-
-        yield starting
-
-
-def running(gateway: Gateway, script: Script, **fields: Any) -> RawClient:
-    body = {"model": "direct", "messages": messages(script), "stream": True, **fields}
-    return RawClient(gateway, body)
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-
-
-def ready(gateway: Gateway) -> int:
-    return httpx.get(f"{gateway.url}/readyz", timeout=10).status_code
 
 
 def test_a_stream_finishes_within_the_grace_time(start: Start, scripted_triton: ScriptedTriton) -> None:
