@@ -55,6 +55,7 @@ async def probing(connect: Connect, address: str, model: str = MODEL) -> AsyncIt
     finally:
         running.cancel()
         await asyncio.wait({running})
+        await transport.close()  # while its Triton runs: one that ends waits for connections
 
 
 async def test_a_triton_that_serves(connect: Connect, lone: LoneTriton) -> None:
