@@ -14,7 +14,6 @@ RANGES: dict[str, tuple[float, float]] = {
     "body_seconds": (0.1, 3600),
     "stall_seconds": (1, 3600),
     "backlog_bytes": (1024, 2**28),
-    "max_messages": (1, 10**6),
 }
 
 
@@ -28,7 +27,6 @@ class Edge:
     body_seconds: float = 30.0  # for a body to arrive, and a second more for each 64 KiB of it
     stall_seconds: float = 30.0  # in which a client reads nothing of what waits for it; then the connection is dropped
     backlog_bytes: int = 256 * 1024  # of an answer that wait for a slow client; with more the request is cancelled
-    max_messages: int = 4096  # in one request
 
     def __post_init__(self) -> None:
         for name, (least, most) in RANGES.items():
