@@ -39,6 +39,7 @@ class Triton(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[mis
 
     def __init__(self) -> None:
         self.happened = Happened()
+        self.peers: set[str] = set()  # the clients' ends of connections
         self.stopped: dict[str, asyncio.Event] = {}
         self.gate = asyncio.Event()
         self.arrived = asyncio.Semaphore(0)  # a permit for each request
@@ -48,6 +49,7 @@ class Triton(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[mis
         async for request in requests:
             self.happened.requests.append(request)
             self.arrived.release()
+            self.peers.add(context.peer())
             if request.model_name == "stop":
                 self.stopped[request.id].set()
                 yield response(0, final=True)

@@ -1,0 +1,290 @@
+"""Our HTTP/2 on real sockets: connections made, shared, refused, lost; what servers of grpcio and worse ones do."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvloop
+
+from gateway.core.errors import UpstreamError, UpstreamUnavailable
+from gateway.core.tls import ClientTls
+from gateway.triton.h2 import frames
+from gateway.triton.h2.connection import Limits
+from gateway.triton.h2.transport import H2Transport
+from gateway.triton.transport import Call, Response
+from tests.gateway.triton.h2.peer import answer, message, trailers
+from tests.gateway.triton.h2.wire import Peer, wire
+from tests.gateway.triton.server import WAIT_SECONDS, response, serving
+from tests.gateway.triton.test_transports import call, numbers, read
+from tests.support.certificates import Authority
+
+MAX_STREAMS = (("grpc.max_concurrent_streams", 2),)
+ONE = response(1).SerializeToString()
+TWO = response(2).SerializeToString()
+LAST = response(3, final=True).SerializeToString()
+
+
+@asynccontextmanager
+async def h2(address: str, **options: Any) -> AsyncIterator[H2Transport]:
+    transport = H2Transport(address, **options)
+    try:
+        yield transport
+    finally:
+        await transport.close()
+
+
+async def test_what_arrived_at_once_is_handed_over_at_once() -> None:
+    async def behave(peer: Peer, number: int) -> None:
+        id = await peer.request()
+        peer.say(answer(id), message(id, ONE), message(id, TWO))
+        await told.wait()
+        peer.say(message(id, LAST), trailers(id))
+
+    told = asyncio.Event()
+    async with wire(behave) as server, h2(server.address) as transport:
+        batches: list[list[Response]] = []
+        async for batch in transport.batches(Call("m", "a", ())):
+            batches.append(batch)
+            told.set()
+    assert [numbers(batch) for batch in batches] == [[1, 2], [3]]
+
+
+async def test_an_error_in_a_batch_comes_after_what_was_before_it() -> None:
+    async def behave(peer: Peer, number: int) -> None:
+        id = await peer.request()
+        peer.say(answer(id), message(id, ONE), message(id, b"\x0a\x02no"), trailers(id))
+
+    async with wire(behave) as server, h2(server.address) as transport:
+        batches = transport.batches(Call("m", "a", ()))
+        assert numbers(await anext(batches)) == [1]
+        with pytest.raises(UpstreamError, match="The engine failed the request: no"):
+            await anext(batches)
+
+
+async def test_many_calls_share_one_connection() -> None:
+    async with serving() as server, h2(server.address) as transport:
+        await asyncio.gather(*(read(transport, call("count-3", str(number))) for number in range(50)))
+        assert len(server.triton.peers) == 1
+
+
+async def test_a_full_connection_gets_a_second_one() -> None:
+    async with serving(options=MAX_STREAMS) as server, h2(server.address) as transport:
+        await transport.live()
+        streams = [transport.stream(call("hang-1", str(number))) for number in range(5)]
+        for stream in streams:
+            assert numbers([await anext(stream)]) == [0]
+        assert len(server.triton.peers) == 3
+        for stream in streams:
+            await stream.aclose()
+
+
+async def test_where_all_are_full_a_call_waits_for_room() -> None:
+    async with serving(options=MAX_STREAMS) as server, h2(server.address, most_connections=1) as transport:
+        await transport.live()
+        streams = [transport.stream(call("hang-1", str(number))) for number in range(2)]
+        for stream in streams:
+            await anext(stream)
+        waiting = asyncio.ensure_future(read(transport, call("count-2", "patient")))
+        await asyncio.sleep(0)
+        await streams[0].aclose()
+        assert numbers(await waiting) == [0, 1]
+        assert server.triton.happened.cancelled == ["0"]
+        await streams[1].aclose()
+
+
+async def test_but_not_for_ever() -> None:
+    async with (
+        serving(options=MAX_STREAMS) as server,
+        h2(server.address, most_connections=1, connect_timeout=0.3) as transport,
+    ):
+        await transport.live()
+        streams = [transport.stream(call("hang-1", str(number))) for number in range(2)]
+        for stream in streams:
+            await anext(stream)
+        with pytest.raises(UpstreamUnavailable):
+            await read(transport, call("count-2", "late"))
+        for stream in streams:
+            await stream.aclose()
+
+
+async def test_a_slow_reader_holds_up_nobody_and_loses_nothing() -> None:
+    async with serving() as server, h2(server.address, limits=Limits(stream_window=2000)) as transport:
+        slow = transport.stream(call("count-2000", "slow"))
+        found = [await anext(slow)]
+        assert len(await read(transport, call("count-500", "quick"))) == 500
+        assert server.triton.happened.sent["slow"] < 2000
+        found += [each async for each in slow]
+        assert numbers(found) == list(range(2000))
+
+
+async def test_a_server_that_goes_away_finishes_what_it_has() -> None:
+    async with serving() as server, h2(server.address) as transport:
+        stream = transport.stream(call("hang-1"))
+        await anext(stream)
+        stopping = asyncio.ensure_future(server.server.stop(10))
+        while await transport.ready("m"):
+            pass  # until it takes no more
+        server.triton.stopped["a"].set()
+        assert [each.final async for each in stream] == [True]
+        await stopping
+
+
+REFUSED: dict[str, Callable[[int], bytes]] = {
+    "goaway": lambda id: frames.goaway(0, 0),
+    "reset": lambda id: frames.rst_stream(id, frames.Code.REFUSED_STREAM),
+}
+
+
+@pytest.mark.parametrize("how", REFUSED)
+async def test_a_call_that_was_not_taken_up_is_begun_again(how: str) -> None:
+    requests: list[int] = []
+
+    async def behave(peer: Peer, number: int) -> None:
+        while True:
+            id = await peer.request()
+            requests.append(id)
+            peer.say(REFUSED[how](id) if len(requests) == 1 else answer(id) + message(id, LAST) + trailers(id))
+
+    async with wire(behave) as server, h2(server.address) as transport:
+        assert numbers(await read(transport, Call("m", "a", ()))) == [3]
+    assert len(requests) == 2
+
+
+@pytest.mark.parametrize("how", REFUSED)
+@pytest.mark.parametrize(("begun", "expected"), [(False, 2), (True, 1)])
+async def test_once_and_not_after_it_has_begun(how: str, begun: bool, expected: int) -> None:
+    requests: list[int] = []
+
+    async def behave(peer: Peer, number: int) -> None:
+        while True:
+            id = await peer.request()
+            requests.append(id)
+            peer.say(answer(id) + message(id, ONE) + REFUSED[how](id) if begun else REFUSED[how](id))
+
+    async with wire(behave) as server, h2(server.address) as transport:
+        with pytest.raises(UpstreamUnavailable):
+            await read(transport, Call("m", "a", ()))
+    assert len(requests) == expected
+
+
+WRONG = {
+    "http1": b"HTTP/1.1 400 Bad Request\r\n\r\n",
+    "silence": b"",
+    "other-frame": frames.frame(frames.PING, 0, 0, bytes(8)),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+async def test_a_server_of_something_else(what: str, caplog: pytest.LogCaptureFixture) -> None:
+    async def behave(peer: Peer, number: int) -> None:
+        peer.say(WRONG[what])
+
+    async with wire(behave, greet=False) as server, h2(server.address, connect_timeout=0.2) as transport:
+        with caplog.at_level(logging.WARNING), pytest.raises(UpstreamUnavailable):
+            await read(transport, Call("m", "a", ()))
+        await transport.close()
+    if what != "silence":
+        assert f"cannot reach Triton at {server.address}: the server does not speak HTTP/2" in caplog.text
+        assert "Is this its gRPC port?" in caplog.text
+
+
+async def test_a_server_that_breaks_the_protocol_takes_its_calls_with_it() -> None:
+    async def behave(peer: Peer, number: int) -> None:
+        first, second = await peer.request(), await peer.request()
+        peer.say(answer(first), message(first, ONE), frames.window_update(second, 0))
+
+    async with wire(behave) as server, h2(server.address) as transport:
+        one, other = (asyncio.ensure_future(read(transport, Call("m", id, ()))) for id in "ab")
+        for task in (one, other):
+            with pytest.raises(UpstreamUnavailable):
+                await task
+
+
+async def test_a_server_that_answers_no_ping_is_left() -> None:
+    async def behave(peer: Peer, number: int) -> None:
+        await peer.frame(frames.PING)
+
+    async with wire(behave) as server, h2(server.address, tick_seconds=0.01) as transport:
+        with pytest.raises(UpstreamUnavailable) as caught:
+            await read(transport, Call("m", "a", ()))
+    assert caught.value.__cause__ is not None
+    assert str(caught.value.__cause__) == "the server does not answer pings"
+
+
+async def test_a_silent_server_that_answers_pings_is_kept() -> None:
+    async def behave(peer: Peer, number: int) -> None:
+        id = await peer.request()
+        for _ in range(2):
+            _, _, _, payload = await peer.frame(frames.PING)
+            peer.say(frames.frame(frames.PING, frames.ACK, 0, payload))
+        peer.say(answer(id), message(id, LAST), trailers(id))
+
+    async with wire(behave) as server, h2(server.address, tick_seconds=0.005) as transport:
+        assert numbers(await read(transport, Call("m", "a", ()))) == [3]
+
+
+async def test_leaving_while_the_connection_is_being_made() -> None:
+    async def behave(peer: Peer, number: int) -> None:
+        accepted.set()
+
+    accepted = asyncio.Event()
+    async with wire(behave, greet=False) as server, h2(server.address) as transport:
+        task = asyncio.ensure_future(read(transport, Call("m", "a", ())))
+        await asyncio.wait_for(accepted.wait(), WAIT_SECONDS)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
+ANSWERS: dict[str, tuple[Callable[[int], bytes], str]] = {
+    "none": (lambda id: b"", "0 answers"),
+    "two": (lambda id: message(id, b"") * 2, "2 answers"),
+    "noise": (lambda id: message(id, b"\xff\xff"), "cannot be read"),
+}
+
+
+@pytest.mark.parametrize("what", ANSWERS)
+async def test_answers_that_are_none(what: str) -> None:
+    async def behave(peer: Peer, number: int) -> None:
+        id = await peer.request()
+        peer.say(answer(id), ANSWERS[what][0](id), trailers(id))
+
+    async with wire(behave) as server, h2(server.address) as transport:
+        with pytest.raises(UpstreamError, match=ANSWERS[what][1]):
+            await transport.version()
+
+
+async def test_tls_without_http2_is_refused(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def behave(peer: Peer, number: int) -> None: ...
+
+    authority = Authority(tmp_path, "ours")
+    pair = authority.signed("server", "IP:127.0.0.1")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pair.cert, pair.key)
+    async with wire(behave, tls=context) as server, h2(server.address, tls=ClientTls(ca=authority.ca)) as transport:
+        with pytest.raises(UpstreamUnavailable):
+            await transport.live()
+    assert "does not offer HTTP/2 (ALPN h2)" in caplog.text
+
+
+def test_it_runs_on_uvloop() -> None:
+    async def behave(peer: Peer, number: int) -> None:
+        id = await peer.request()
+        peer.say(answer(id), message(id, ONE), message(id, LAST), trailers(id))
+
+    async def main() -> list[int]:
+        async with (
+            wire(behave) as server,
+            h2(server.address) as transport,
+            aclosing(transport.stream(Call("m", "a", ()))) as responses,
+        ):
+            return numbers([each async for each in responses])
+
+    assert uvloop.run(main()) == [1, 3]
