@@ -28,8 +28,10 @@ from gateway.tokenizer import HuggingFaceTokenizer
 from gateway.triton.backend import Backend
 from gateway.triton.discovery import source
 from gateway.triton.embedding_backend import EmbeddingBackend
-from gateway.triton.grpc_transport import GrpcTransport
+from gateway.triton.h2.transport import H2Transport
 from gateway.triton.pool import Looks, Pool, Served
+from gateway.triton.tls import context
+from gateway.triton.transport import Transport
 
 B = TypeVar("B", bound=Served[Any])
 
@@ -91,8 +93,13 @@ class Wiring:
             max_model_len=max_model_len,
         )
 
-    def _transport(self, address: str, tls: ClientTls | None) -> GrpcTransport:
-        return GrpcTransport(address, control_timeout=self._settings.deadlines.connect_seconds or 5.0, tls=tls)
+    def _transport(self, address: str, tls: ClientTls | None) -> Transport:
+        seconds = self._settings.deadlines.connect_seconds or 5.0
+        if self._settings.server.transport == "h2":
+            return H2Transport(address, control_timeout=seconds, connect_timeout=seconds, tls=tls)
+        from gateway.triton.grpc_transport import GrpcTransport  # a third of a second, for those who want it
+
+        return GrpcTransport(address, control_timeout=seconds, tls=tls)
 
     def _pool(
         self,
@@ -101,6 +108,8 @@ class Wiring:
         metrics_url: str | None = None,
         tokens_per_block: int | None = None,
     ) -> Pool[B]:
+        if settings.tls is not None:
+            context(settings.tls)  # what is wrong with its files stops the start
         probes, balance = self._settings.probes, self._settings.balance
         return Pool(
             settings.name,

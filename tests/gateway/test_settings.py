@@ -80,6 +80,7 @@ WRONG = [
     pytest.param({"models": [MODEL], "server": {"port": True}}, {}, "a whole number", id="port-as-truth"),
     pytest.param({"models": [MODEL], "server": {"ping_seconds": 0}}, {}, "more than 0", id="ping"),
     pytest.param({"models": [MODEL], "server": {"log_level": "loud"}}, {}, "log_level", id="log-level"),
+    pytest.param({"models": [MODEL], "server": {"transport": "http"}}, {}, "h2 or grpc", id="transport"),
     pytest.param({"models": [MODEL]}, {"GATEWAY_PORT": "many"}, "GATEWAY_PORT", id="environment"),
     pytest.param({"models": [{**MODEL, "triton": []}]}, {}, "HOST:PORT", id="no-triton"),
     pytest.param({"models": [{**MODEL, "triton": ["a:1", 2]}]}, {}, "list of such texts", id="triton-as-number"),
