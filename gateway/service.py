@@ -33,6 +33,7 @@ from gateway.triton.pool import Pool, any_bound
 T = TypeVar("T")
 
 ALL_GUIDES = frozenset(get_args(GuideKind))
+CHARACTERS_PER_TOKEN = 16  # of a request, more than any usual prompt has: for a guess that is not too high
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +148,8 @@ class Service:
         ignored = (*ignored, *ignored_fields(request, model.tokenizer))
         if ignored and self._strict:
             raise UnsupportedField(f"'{ignored[0]}' is unknown, and this server is strict.", param=ignored[0])
+        # Where the queue is full already, no work is spent on saying so.
+        self._admission.check(model.pool.name, origin.caller, size // CHARACTERS_PER_TOKEN)
         id = f"{prefix}{uuid.uuid4().hex}"  # also Triton's request id, which must be unique among those in flight
         seed = random.getrandbits(63)
 
