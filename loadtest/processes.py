@@ -225,12 +225,12 @@ class Process:
 class Gateway(Process):
     """``gateway serve`` as users start it, on a port of its own."""
 
-    def __init__(self, folder: Path, config: str, *flags: str, port: int | None = None) -> None:
-        self.port = port or free_port()
+    def __init__(self, folder: Path, config: str, *flags: str, environment: Mapping[str, str] | None = None) -> None:
+        self.port = free_port()
         self.config = folder / f"gateway-{self.port}.toml"
         self.config.write_text(config, "utf-8")
         command = [program("gateway"), "serve", "--config", str(self.config), "--port", str(self.port), *flags]
-        super().__init__(command, folder / f"gateway-{self.port}.log")
+        super().__init__(command, folder / f"gateway-{self.port}.log", environment=environment)
 
     @property
     def url(self) -> str:

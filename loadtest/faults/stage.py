@@ -10,7 +10,7 @@ import asyncio
 import itertools
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -215,12 +215,12 @@ class Watch:
         remarks: Sequence[str] = (),
         recovery: float | None = None,
         tokens_after_most: int | None = None,
-        settle: Callable[[], Awaitable[object]] | None = None,
+        cuts: str = "",
     ) -> Result:
         """Closes the books. ``savable``: of the bad answers, those that something could have served.
 
-        Goals of every scenario: nothing savable lost, no slot leaked, no stream cut without an error frame, every
-        text what was asked for.
+        Goals of every scenario: nothing savable lost, no slot leaked, no stream cut without an error frame (unless
+        ``cuts`` says why there must be some), every text what was asked for.
         """
         self.client.close()
         leaked = await self.settled()
@@ -233,7 +233,7 @@ class Watch:
             (not lost, f"{len(lost)} lost that could be saved, such as: {_short(lost)}"),
             (not leaked, f"{len(leaked)} generations never ended in the engine: {', '.join(leaked[:5])}"),
             (not wrong, f"{len(wrong)} answers have another text than was asked for, such as: {_texts(wrong)}"),
-            (not cut, f"{len(cut)} streams were cut without an error frame: {_short(cut)}"),
+            (not cut or bool(cuts), f"{len(cut)} streams were cut without an error frame: {_short(cut)}"),
             (self.gateway.running, "the gateway ended"),
         ]
         if tokens_after_most is not None and tokens_after is not None:
@@ -250,7 +250,7 @@ class Watch:
             memory_before_mib=self._memory,
             memory_after_mib=usage(self.gateway.pids).rss_mib,
             seconds=round(time.monotonic() - self._began, 1),
-            remarks=tuple(remarks),
+            remarks=(*remarks, *([cuts] if cuts and cut else [])),
             missed=tuple(sentence for reached, sentence in (*own, *goals) if not reached),
         )
 

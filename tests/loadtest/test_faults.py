@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -43,6 +45,31 @@ def test_scenario(rows: dict[str, dict[str, object]], name: str) -> None:
     if row["skipped"] and os.environ.get("CI") != "true":
         pytest.skip(str(row["skipped"]))
     assert row["passed"], "; ".join(row["missed"]) or row["skipped"]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_leaves_nothing_behind(tmp_path: Path, number: signal.Signals) -> None:
+    require("pytriton")
+    command = [sys.executable, "-m", "loadtest.faults", "--short", "--only", "kill-idle", "--keep", str(tmp_path / "s")]
+    run = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    assert run.stderr is not None
+    for line in run.stderr:
+        if line.startswith("[1/1]"):
+            break
+    assert _commands_with(str(tmp_path))
+    run.send_signal(number)
+    assert "everything was stopped" in run.communicate(timeout=60)[1]
+    assert run.returncode == 130
+    assert not _commands_with(str(tmp_path))
+
+
+def _commands_with(text: str) -> list[str]:
+    """Command lines of running processes, those of zombies being empty."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            found.append(path.read_bytes().replace(b"\0", b" ").decode("utf-8", "replace"))
+    return [command for command in found if text in command and "loadtest.faults" not in command]
 
 
 def test_names_are_of_one_scenario_each() -> None:

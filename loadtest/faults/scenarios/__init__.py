@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from loadtest.faults.scenario import Scenario
-from loadtest.faults.scenarios import clients, crashes, engines
+from loadtest.faults.scenarios import clients, crashes, engines, gateways, overload
 
-ALL: tuple[Scenario, ...] = (*crashes.SCENARIOS, *engines.SCENARIOS, *clients.SCENARIOS)
+_MODULES = (crashes, engines, clients, overload, gateways)
+ALL: tuple[Scenario, ...] = tuple(scenario for module in _MODULES for scenario in module.SCENARIOS)

@@ -33,7 +33,7 @@ async def disconnects(stage: Stage, name: str) -> Result:
     in_flight = await _in_flight(watch.gateway)
     return await watch.result(
         name,
-        tokens_after_most=_TOKENS_AFTER,
+        tokens_after_most=stage.scale.of(None, _TOKENS_AFTER),
         goals=[(in_flight == 0, f"the gateway still counts {in_flight:.0f} requests in flight")],
     )
 
