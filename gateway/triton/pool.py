@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Protocol, TypeVar
 
 from gateway.core.balance import Endpoint, EndpointState, Fleet, Lease, Load, Outcome, State, Work
-from gateway.core.errors import UpstreamError, UpstreamUnavailable
+from gateway.core.errors import SettingsError, UpstreamError, UpstreamUnavailable
 from gateway.core.places import Place
 from gateway.core.watchdog import Watchdog
 from gateway.triton.discovery import Source
@@ -263,13 +263,21 @@ class Pool(Generic[B]):
             if member is not None:
                 self._dismiss(member)
                 self._members.pop(address, None)
+            try:
+                backend = self._connect(address)
+            except SettingsError as exc:  # files of TLS that were good at the start
+                logger.error(
+                    "Triton %s of '%s' is left out until the settings are read again: %s", address, self.name, exc
+                )
+                continue
             lost = asyncio.get_running_loop().create_future()
-            self._members[address] = fresh = Member(place, self._connect(address), lost, self._looks.watchdog())
+            self._members[address] = fresh = Member(place, backend, lost, self._looks.watchdog())
             self._attend(fresh)
         for address, member in list(self._members.items()):
             if address not in listed and member.listed:
                 self._dismiss(member)
-        self._fleet.update([Endpoint(place.address, place.weight) for place in places], self._now())
+        connected = [place for place in places if place.address in self._members]
+        self._fleet.update([Endpoint(place.address, place.weight) for place in connected], self._now())
         self._listed.set()
         self._freed()
 

@@ -47,10 +47,10 @@ def write_meter(folder: Path, gauges: Mapping[str, Mapping[str, float]], *, inpu
 class LoneTriton:
     """One tritonserver on ports that stay its own over restarts."""
 
-    def __init__(self, folder: Path, repository: Path, *flags: str) -> None:
+    def __init__(self, folder: Path, repository: Path, *flags: str, model: str = MODEL) -> None:
         require("pytriton")
         self.ports = Ports.free()
-        self._folder, self._repository, self._flags = folder, repository, flags
+        self._folder, self._repository, self._flags, self._model = folder, repository, flags, model
         self._process: subprocess.Popen[bytes] | None = None
         self._starts = 0
         self._shared = f"lone_{uuid.uuid4().hex[:12]}_"  # its shared memory, which it leaves behind when killed
@@ -73,7 +73,7 @@ class LoneTriton:
         command = [str(installation.binary), "--model-repository", str(self._repository), *around.arguments]
         command += ["--grpc-port", str(self.ports.grpc), "--http-port", str(self.ports.http)]
         command += ["--metrics-port", str(self.ports.metrics), "--http-address", "127.0.0.1"]
-        command += ["--model-control-mode", "explicit", "--load-model", MODEL, "--exit-timeout-secs", "5"]
+        command += ["--model-control-mode", "explicit", "--load-model", self._model, "--exit-timeout-secs", "5"]
         command += ["--backend-config", f"python,shm-region-prefix-name={self._shared}", *self._flags]
         log = self._folder / f"tritonserver-{self._starts}.log"
         with log.open("wb") as output:
@@ -102,7 +102,7 @@ class LoneTriton:
 
     def load(self, loaded: bool) -> None:
         """Loads or unloads the model through Triton's repository API."""
-        assert self._answers(f"v2/repository/models/{MODEL}/{'load' if loaded else 'unload'}", b"{}")
+        assert self._answers(f"v2/repository/models/{self._model}/{'load' if loaded else 'unload'}", b"{}")
 
     def end(self) -> None:
         if self._process is not None and self._process.poll() is None:
@@ -130,9 +130,9 @@ class LoneTriton:
 
 
 @contextlib.contextmanager
-def lone_triton(folder: Path, repository: Path, *flags: str) -> Iterator[LoneTriton]:
+def lone_triton(folder: Path, repository: Path, *flags: str, model: str = MODEL) -> Iterator[LoneTriton]:
     """One that is ready, and is ended however it was left."""
-    triton = LoneTriton(folder, repository, *flags)
+    triton = LoneTriton(folder, repository, *flags, model=model)
     try:
         triton.start()
         yield triton
