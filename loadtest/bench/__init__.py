@@ -1,0 +1,1 @@
+"""Measuring parts of the gateway alone, one beside the other in one run."""
