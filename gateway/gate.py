@@ -17,7 +17,7 @@ from typing_extensions import Self
 
 from gateway.core.caller import ANYONE, Caller
 from gateway.core.errors import Forbidden, GatewayError, RateLimited, Unauthorized
-from gateway.core.window import Window
+from gateway.core.window import LONGEST_WAIT, Window
 from gateway.keys import KeyFile
 from gateway.limits import Limiter
 from gateway.settings.keys import KeySettings
@@ -157,7 +157,8 @@ class Bill:
             raise RateLimited(
                 f"The request has {cost} {kind}, more than this key may use in a minute ({limit}). Make it smaller.",
                 kind=kind,
-                retry_after=None,
+                retry_after=LONGEST_WAIT,
+                hopeless=True,
             )
         raise RateLimited(
             f"This key's limit of {limit} {kind} per minute is reached: the request needs about {cost}, and "

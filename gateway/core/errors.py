@@ -95,16 +95,18 @@ class Forbidden(RequestError):
 
 
 class RateLimited(GatewayError):
-    """The key's own limit of requests or tokens is used up. ``retry_after`` None: the request can never fit."""
+    """The key's own limit of requests or tokens is used up. ``hopeless``: the request can never fit."""
 
     status = 429
+    type = "rate_limit_error"
     code = "rate_limit_exceeded"
 
-    def __init__(self, message: str, *, kind: str, retry_after: int | None) -> None:
-        """``kind``: "requests" or "tokens", which is OpenAI's type of this error."""
+    def __init__(self, message: str, *, kind: str, retry_after: int, hopeless: bool = False) -> None:
+        """``kind``: what there was too much of, "requests" or "tokens"."""
         super().__init__(message)
-        self.type = kind
+        self.kind = kind
         self.retry_after = retry_after
+        self.hopeless = hopeless
 
 
 class LimitsUnavailable(GatewayError):

@@ -59,7 +59,7 @@ def _reply(request: Request, error: GatewayError, headers: dict[str, str] | None
     headers = dict(headers or {})
     if error.retry_after is not None:
         headers["retry-after"] = str(error.retry_after)
-    elif isinstance(error, RateLimited):
+    if isinstance(error, RateLimited) and error.hopeless:
         headers["x-should-retry"] = "false"  # SDKs try a 429 again; this one can never fit
     if request.url.path.startswith(messages.PREFIX):
         body = anthropic.error_body(error, request_id=request.state.request_id)

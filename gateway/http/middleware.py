@@ -45,12 +45,14 @@ class RequestLog:
         try:
             await self._app(scope, receive, send_with_id)
         finally:
-            if scope["path"] not in _QUIET:
+            if scope["path"] not in _QUIET or status in (401, 403):
+                caller = getattr(scope["state"].get("caller"), "name", "")  # of a key: its name, never itself
                 logger.info(
-                    "%s %s %s %d %.0fms",
+                    "%s %s %s %d %.0fms%s",
                     request_id,
                     scope["method"],
                     scope["path"].encode("ascii", "backslashreplace").decode(),
                     status,
                     (time.perf_counter() - started) * 1000,
+                    f" {caller}" if caller else "",
                 )
