@@ -27,16 +27,23 @@ def router(service: Service, embedder: Embedder, metrics: Metrics, closing: Clos
 
     @routes.get("/readyz")
     async def readyz() -> Response:
-        """Ready: every model's Triton would take a request now. 503 otherwise, with each model's state."""
+        """Ready: for every model at least one Triton serves it and makes progress. 503 otherwise, and from the moment
+        this gateway is asked to stop. The body tells each model's state and each Triton's, with the reason."""
         if closing.draining:
             return JSONResponse({"status": "stopping"}, 503, headers={"retry-after": "1"})
         models: list[ServedModel | ServedEmbedding] = [*service.models.values(), *embedder.models.values()]
-        names = [model.name for model in models]
-        states = [model.pool.ready() for model in models]
-        ready = all(states)
+        states = {model.name: model.pool.ready() for model in models}
+        ready = all(states.values())
         body = {
             "status": "ready" if ready else "unavailable",
-            "models": {name: "ready" if state else "unavailable" for name, state in zip(names, states, strict=True)},
+            "models": {name: "ready" if state else "unavailable" for name, state in states.items()},
+            "endpoints": {
+                model.name: [
+                    {"address": each.address, "state": each.state.value, "reason": each.reason}
+                    for each in model.pool.states()
+                ]
+                for model in models
+            },
         }
         return JSONResponse(body, 200 if ready else 503, headers=None if ready else {"retry-after": "1"})
 

@@ -69,6 +69,11 @@ def test_triton_away_is_a_503_that_says_when_to_try_again(tmp_path: Path, tokeni
         assert httpx.get(f"{gateway.url}/healthz", timeout=10).status_code == 200
         ready = httpx.get(f"{gateway.url}/readyz", timeout=30)
         assert (ready.status_code, ready.json()["models"]) == (503, {"q": "unavailable"})
+        assert ready.headers["retry-after"] == "1"
+        (endpoint,) = ready.json()["endpoints"]["q"]
+        assert endpoint["state"] in ("down", "ejected"), endpoint
+        assert endpoint["address"] == flags[1]
+        assert endpoint["reason"], endpoint
         for stream in (True, False):
             body = {"model": "q", "messages": messages("hi"), "stream": stream}
             reply = httpx.post(f"{gateway.api}/chat/completions", json=body, timeout=30)
