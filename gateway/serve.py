@@ -84,6 +84,7 @@ async def serve(
 
     async def follow() -> None:
         async for new in updates:
+            gate.reload()
             try:
                 if tls is not None and new.server.tls_cert:
                     tls.load(new.server.tls_cert, new.server.tls_key)

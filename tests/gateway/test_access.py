@@ -54,16 +54,21 @@ def routes(found: list[BaseRoute]) -> Iterator[tuple[str, str]]:
 WALKED = sorted(set(routes(application(KeySettings()).routes)))
 
 
-@pytest.fixture
-def keys(tmp_path: Path) -> KeySettings:
-    path = tmp_path / "keys.toml"
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> KeySettings:
+    path = tmp_path_factory.mktemp("keys") / "keys.toml"
     path.write_text(table(rest="admin = true") + table("bob", BOB, 'models = ["his"]'))
     return KeySettings(file=str(path))
 
 
+@pytest.fixture(scope="module")
+def closed(keys: KeySettings) -> Any:
+    return application(keys)
+
+
 @pytest.fixture
-async def client(keys: KeySettings) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(application(keys), raise_app_exceptions=False)
+async def client(closed: Any) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(closed, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
         yield client
 
@@ -216,7 +221,7 @@ async def test_an_expired_key(tmp_path: Path) -> None:
         assert (await client.get("/v1/models", headers={"x-api-key": BOB})).status_code == 200
 
 
-async def test_a_websocket_is_not_let_in(keys: KeySettings) -> None:
+async def test_a_websocket_is_not_let_in(closed: Any) -> None:
     sent: list[Message] = []
 
     async def receive() -> Message:
@@ -226,5 +231,5 @@ async def test_a_websocket_is_not_let_in(keys: KeySettings) -> None:
         sent.append(message)
 
     scope = {"type": "websocket", "path": "/v1/realtime", "headers": [], "query_string": b"", "state": {}}
-    await asyncio.wait_for(application(keys)(scope, receive, send), 10)
+    await asyncio.wait_for(closed(scope, receive, send), 10)
     assert [message["type"] for message in sent] == ["websocket.close"]
