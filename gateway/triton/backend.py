@@ -61,6 +61,12 @@ class Backend:
                     self._bound = await self._bind()
         return self._bound
 
+    async def bound_anew(self) -> Bound:
+        """The binding, made again: Triton, or the model in it, may have come back as another."""
+        async with self._binding:
+            self._bound = await self._bind()
+        return self._bound
+
     async def ready(self) -> bool:
         """Whether a request would be taken now. Never raises."""
         try:
@@ -98,11 +104,22 @@ class Backend:
             bound = await self._bind_route(route, refused)
             if bound is not None:
                 self._stop = await self._stop_of(bound)
-                logger.info("route %s on Triton model '%s'", route.name, bound.model)
-                for remark in bound.remarks:
-                    logger.warning("%s", remark)
+                self._tell(bound)
                 return bound
         raise BindError(" ".join(refused))
+
+    def _tell(self, bound: Bound) -> None:
+        """What was bound, where it is not what was bound before."""
+        before = self._bound
+        if before is not None and (before.route, before.model, before.remarks) == (
+            bound.route,
+            bound.model,
+            bound.remarks,
+        ):
+            return
+        logger.info("route %s on Triton model '%s'", bound.route.name, bound.model)
+        for remark in bound.remarks:
+            logger.warning("%s", remark)
 
     async def _stop_of(self, bound: Bound) -> tuple[str, Sequence[Tensor]] | None:
         """What ends a request in the engine itself, where its id gets there: BLS gives the inner request another."""

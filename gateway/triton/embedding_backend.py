@@ -50,6 +50,12 @@ class EmbeddingBackend:
                     self._bound = await self._bind()
         return self._bound
 
+    async def bound_anew(self) -> BoundEmbedding:
+        """The binding, made again: Triton, or the model in it, may have come back as another."""
+        async with self._binding:
+            self._bound = await self._bind()
+        return self._bound
+
     async def ready(self) -> bool:
         """Whether a request would be taken now. Never raises."""
         try:
@@ -88,12 +94,13 @@ class EmbeddingBackend:
         if signature is None:
             raise BindError(f"Triton has no model '{name}'. Set triton_model in the [[embeddings]] table.")
         bound = bind(self._route, signature)
-        logger.info(
-            "embeddings from Triton model '%s': %s %s → %s, pooling %s",
-            bound.model,
-            "text" if bound.takes_text else "token ids",
-            bound.input.name,
-            bound.output.name,
-            self._route.pooling,
-        )
+        if bound != self._bound:
+            logger.info(
+                "embeddings from Triton model '%s': %s %s → %s, pooling %s",
+                bound.model,
+                "text" if bound.takes_text else "token ids",
+                bound.input.name,
+                bound.output.name,
+                self._route.pooling,
+            )
         return bound

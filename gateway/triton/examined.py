@@ -15,7 +15,7 @@ class Answering(Protocol):
 
     async def ready(self) -> bool: ...
 
-    async def bound(self) -> Any: ...
+    async def bound_anew(self) -> Any: ...
 
 
 class Examined:
@@ -35,5 +35,6 @@ class Examined:
         return await self._backend.ready()
 
     async def signature(self, model: str) -> ModelSignature | None:
-        found: ModelSignature | None = await self._transport.signature((await self._backend.bound()).model)
+        """Asked whenever the model may have come back as another, so it is also when the backend is bound anew."""
+        found: ModelSignature | None = await self._transport.signature((await self._backend.bound_anew()).model)
         return found

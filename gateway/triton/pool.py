@@ -19,7 +19,7 @@ from gateway.core.places import Place
 from gateway.core.watchdog import Watchdog
 from gateway.triton.discovery import Source
 from gateway.triton.load import LoadReader
-from gateway.triton.probe import Asked, Health, Probe, disagreement
+from gateway.triton.probe import Asked, Disagreement, Health, Probe, disagreement
 
 logger = logging.getLogger("gateway.triton")
 
@@ -134,7 +134,7 @@ class Pool(Generic[B]):
         self._listed = asyncio.Event()
         self._looking: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
-        self._disagreement: str | None = None
+        self._disagreement: Disagreement | None = None
         self._users = 0
         self._unused = asyncio.Event()
         self._unused.set()
@@ -335,7 +335,7 @@ class Pool(Generic[B]):
             say("Triton %s of '%s': %s", address, self.name, "ready" if health.ready else health.reason or "not ready")
         found = disagreement({m.place.address: m.health for m in self._members.values() if m.listed})
         if found is not None and found != self._disagreement:
-            logger.warning("model '%s': %s", self.name, found)
+            logger.warning("model '%s': %s", self.name, found.text)
         self._disagreement = found
         self._freed()
 

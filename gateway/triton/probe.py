@@ -9,13 +9,15 @@ import asyncio
 import hashlib
 import random
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from gateway.core.errors import GatewayError
 from gateway.core.tensors import ModelSignature
 
 T = TypeVar("T")
+
+_KNOWN_PROBES = 30  # a Triton that was replaced between two probes is found out after so many
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class Probe:
         self._timeout = timeout_seconds
         self._random = random
         self._last = Health(False, False)
+        self._known = 0  # probes for which version and signature are believed
 
     async def run(self, report: Callable[[Health], None]) -> None:
         """Reports each probe, the first at once. Runs until cancelled."""
@@ -71,22 +74,25 @@ class Probe:
 
     async def once(self) -> Health:
         """One probe. Never raises."""
-        last = self._last
+        last, up = self._last, False
         try:
             await self._within(self._transport.live())
+            up = True
             if not await self._within(self._transport.ready(self._model)):
                 reason = f"answers, but its model '{self._model}' is not ready"
                 return Health(True, False, last.version, last.signature, reason)
-            if last.ready and last.version is not None:
+            if last.ready and self._known > 0:
+                self._known -= 1
                 return Health(True, True, last.version, last.signature)
             # It may have come back as another.
             signature = await self._within(self._transport.signature(self._model))
             version = await self._within(self._transport.version())
+            self._known = _KNOWN_PROBES
             return Health(True, True, version, None if signature is None else fingerprint(signature))
         except asyncio.TimeoutError:
             return Health(False, False, last.version, last.signature, f"no answer within {self._timeout:g} s")
         except GatewayError as exc:
-            return Health(False, False, last.version, last.signature, exc.message)
+            return Health(up, False, last.version, last.signature, exc.message)
 
     async def _within(self, answer: Awaitable[T]) -> T:
         return await asyncio.wait_for(answer, self._timeout)
@@ -102,8 +108,18 @@ def fingerprint(signature: ModelSignature) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def disagreement(healths: Mapping[str, Health]) -> str | None:
-    """One sentence where the Tritons of a model, by address, are of different versions or signatures."""
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """That the Tritons of a model differ. Equal to another where they differ in the same: ``text`` names some of them,
+    and who is known of changes with every probe."""
+
+    what: str
+    values: tuple[str, ...]
+    text: str = field(compare=False)
+
+
+def disagreement(healths: Mapping[str, Health]) -> Disagreement | None:
+    """Where the Tritons of a model, by address, are of different versions or signatures."""
     for what, name in (("version", "server version"), ("signature", "model signature")):
         found: dict[str, list[str]] = {}
         for address, health in healths.items():
@@ -112,5 +128,6 @@ def disagreement(healths: Mapping[str, Health]) -> str | None:
                 found.setdefault(value, []).append(address)
         if len(found) > 1:
             parts = "; ".join(f"{value} on {', '.join(sorted(places)[:5])}" for value, places in sorted(found.items()))
-            return f"The Tritons differ in {name}: {parts}. Answers may differ; serve one model from equal servers."
+            text = f"The Tritons differ in {name}: {parts}. Answers may differ; serve one model from equal servers."
+            return Disagreement(what, tuple(sorted(found)), text)
     return None

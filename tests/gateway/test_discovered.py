@@ -10,10 +10,12 @@ from typing import Any
 
 import httpx
 import pytest
+from google.protobuf import text_format
+from tritonclient.grpc import model_config_pb2
 
 from loadtest.engine.control import Mood
 from loadtest.engine.script import Script, script_text
-from loadtest.processes import Gateway, Triton, model_toml
+from loadtest.processes import MODEL, Gateway, Triton, model_toml
 from tests.support.triton import require
 from tests.support.waiting import wait_for
 
@@ -163,3 +165,26 @@ def test_load_is_read_from_tritons_metrics(tritons: tuple[Triton, Triton], listi
     write(listing, first)
     wait_for(lambda: up(gateway) == {first.address}, 30, "it is up")
     wait_for(lambda: endpoints(gateway)[first.address]["load"]["waiting"] == 0, 30, "its load is known")
+
+
+def test_a_model_that_came_back_with_fewer_inputs_is_asked_as_it_is_now(
+    tritons: tuple[Triton, Triton], listing: Path, gateway: Gateway
+) -> None:
+    first, second = tritons
+    write(listing, first, second)
+    wait_for(lambda: up(gateway) == {first.address, second.address}, 30, "both are up")
+    first.load_model(load=False)
+    wait_for(lambda: up(gateway) == {second.address}, 30, "the model is missed")
+    path = first.folder / "repository" / MODEL / "config.pbtxt"
+    config = text_format.Parse(path.read_text("utf-8"), model_config_pb2.ModelConfig())
+    kept = [each for each in config.input if each.name != "random_seed"]
+    assert len(kept) == len(config.input) - 1
+    del config.input[:]
+    config.input.extend(kept)
+    path.write_text(text_format.MessageToString(config, as_utf8=True), "utf-8")
+    first.load_model(load=True)
+    wait_for(lambda: up(gateway) == {first.address, second.address}, 30, "the model is back")
+    assert "differ in model signature" in gateway.log.read_text()
+    write(listing, first)
+    wait_for(lambda: set(endpoints(gateway)) == {first.address}, 30, "it is alone")
+    assert ask(gateway, "fewer").status_code == 200

@@ -119,8 +119,8 @@ async def test_a_model_that_came_back_as_another_has_another_signature(
     assert first.signature != second.signature
     said = disagreement({lone.grpc: first, other.grpc: second})
     assert said is not None
-    assert "differ in model signature" in said
-    assert lone.grpc in said
+    assert "differ in model signature" in said.text
+    assert lone.grpc in said.text
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "no-such-name.invalid:8001"], ids=["refused", "unknown name"])
@@ -163,4 +163,6 @@ def test_tritons_of_several_versions_are_named() -> None:
     healths = {"a:1": Health(True, True, "2.51.0", "abc"), "b:1": Health(True, True, "2.60.0", "abc")}
     said = disagreement(healths)
     assert said is not None
-    assert "differ in server version: 2.51.0 on a:1; 2.60.0 on b:1" in said
+    assert "differ in server version: 2.51.0 on a:1; 2.60.0 on b:1" in said.text
+    assert said == disagreement({**healths, "c:1": healths["a:1"]})  # it need not be said again
+    assert said != disagreement({**healths, "c:1": Health(True, True, "2.61.0", "abc")})
