@@ -4,9 +4,10 @@ It knows leases and how an endpoint is chosen. It must not know a clock, chance,
 token ids and sessions. Every method takes ``now`` in seconds of a clock that mostly runs forward; a step back counts
 as no time.
 
-Who is chosen: an endpoint on trial, if one waits for a request; else the home of the request's session; else who last
-computed the longest prefix of its prompt; both unless they are loaded above the fleet's mean; else the least loaded of
-a few drawn by chance. Load is outstanding tokens: of the prompt until the first token, of the answer until they came.
+Who is chosen: an endpoint on trial, if one waits for a request; else who last computed the longest prefix of its
+prompt, if that is much of it; else the home of its session, or of the beginning of its prompt, where every gateway
+would send it; all these unless they are loaded above the fleet's mean; else the least loaded of a few drawn by
+chance. Load is outstanding tokens: of the prompt until the first token, of the answer until they came.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ class Fleet:
                     roster.drop(member)
         roster.pool.weigh()
         weights = {address: roster.members[address].weight for address in listed}
-        if self._balance.session_affinity and weights != self._ring_weights:
+        if weights != self._ring_weights:
             self._ring, self._ring_weights = Ring(weights), weights
 
     def lease(self, work: Work, now: float, *, exclude: Collection[str] = ()) -> Lease | None:
@@ -75,17 +76,20 @@ class Fleet:
         roster = self._roster
         output = min(work.max_tokens, math.ceil(self._output.value) if self._output.count else _ASSUMED_OUTPUT)
         cost = len(work.ids) + max(1, output)
-        marks = self._prefixes.marks(work.ids) if self._balance.prefix_affinity else []
-        member = next((m for m in roster.to_try.values() if m.address not in exclude), None)
+        marks: list[Mark] = []
+        if self._balance.prefix_affinity or self._balance.shared_homes:
+            marks = self._prefixes.marks(work.ids)
+        # Trials are for requests that can still be sent elsewhere: who failed already goes to the sure ones first.
+        trial = next((member for member in roster.to_try.values() if member.address not in exclude), None)
+        member = trial if not exclude else None
         if member is None:
-            member = self._affine(work, marks, cost, exclude)
-        if member is None:
-            member = self._least(cost, at, exclude)
+            member = self._affine(work, marks, cost, exclude) or self._least(cost, at, exclude) or trial
         if member is None:
             return None
         lease = Lease(member, cached=self._cached(marks, member), prompt=len(work.ids), output=output, at=at)
         roster.start(member, lease)
-        self._prefixes.remember(marks, member.address)
+        if self._balance.prefix_affinity:
+            self._prefixes.remember(marks, member.address)
         return lease
 
     def room(self, now: float) -> bool:
@@ -181,13 +185,16 @@ class Fleet:
 
     def _affine(self, work: Work, marks: list[Mark], cost: int, exclude: Collection[str]) -> Member | None:
         """Where the session or the prefix is at home, unless that endpoint has more than its part to do."""
-        if work.session is not None and self._balance.session_affinity:
-            home = self._able(self._ring.homes(work.session), cost, exclude)
-            if home is not None:
-                return home
-        least = self._balance.affinity_share * len(work.ids)
+        balance = self._balance
+        least = balance.affinity_share * len(work.ids)
         known = (self._prefixes.address(mark) for mark in reversed(marks) if mark.tokens >= least)
-        return self._able((address for address in known if address is not None), cost, exclude)
+        member = self._able((address for address in known if address is not None), cost, exclude)
+        home = work.session if balance.session_affinity else None
+        if home is None and balance.shared_homes:
+            home = self._prefixes.root(marks)
+        if member is None and home is not None:
+            member = self._able(self._ring.homes(home), cost, exclude)
+        return member
 
     def _able(self, addresses: Iterable[str], cost: int, exclude: Collection[str]) -> Member | None:
         """The first of these that may take affine work."""
@@ -201,7 +208,7 @@ class Fleet:
             if member is None or member.place < 0 or address in exclude or not roster.takes(member, cost):
                 continue
             mean = max(roster.mean(member), balance.affinity_free_tokens)
-            if member.tokens * member.slowness <= balance.affinity_load * mean:
+            if member.tokens * member.drag <= balance.affinity_load * mean:
                 return member
         return None
 

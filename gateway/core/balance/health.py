@@ -118,13 +118,15 @@ class Health:
         members = [member for member in self._roster.members.values() if member.serving]
         gap = _quicker(member.gap.trusted for member in members)
         wait = _quicker(member.wait.trusted for member in members)
-        ratios = [(member.compare(gap, wait), member) for member in members]
+        for member in members:
+            member.compare(gap, wait, follow=self._balance.follow_pace)
         limit = self._balance.slow_eject
-        slow = [pair for pair in ratios if limit and pair[0] >= limit]
+        slow = [member for member in members if limit and member.slowness >= limit]
         if slow:
-            slow.sort(key=lambda pair: -pair[0])
-            for ratio, member in slow[: self._suspects_left()]:
-                self._eject(member, at, f"{ratio:.1f} times slower than the quicker endpoints", suspect=True)
+            slow.sort(key=lambda member: -member.slowness)
+            for member in slow[: self._suspects_left()]:
+                reason = f"{member.slowness:.1f} times slower than the quicker endpoints"
+                self._eject(member, at, reason, suspect=True)
 
     def _suspects_left(self) -> int:
         """How many more of those that serve may be ejected for what requests say of them."""

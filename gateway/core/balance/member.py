@@ -10,7 +10,8 @@ from gateway.core.balance.values import Endpoint, Load, State
 
 SERVING = (State.UP, State.UNKNOWN)
 _LEAST_RAMP = 0.1  # an endpoint that starts slowly still gets some work
-_MOST_SLOWNESS = 8.0  # beyond, an endpoint would get no work and could not show that it is quick again
+_MOST_DRAG = 8.0  # beyond, an endpoint would get no work and could not show that it is quick again
+_LEAST_DRAG = 1.5  # below, it is slower for what it has to do, which outstanding tokens tell already
 _ALPHA = 0.1  # of a sample in a mean: about the last twenty count
 _TRUSTED = 8  # samples before a mean is used
 
@@ -38,6 +39,7 @@ class Member:
 
     __slots__ = (
         "address",
+        "drag",
         "ejections",
         "failures",
         "foreign_tokens",
@@ -97,22 +99,24 @@ class Member:
         self.gap = Mean()  # seconds per generated token
         self.wait = Mean()  # seconds to the first token, for the size of the prompt
         self.slowness = 1.0
+        self.drag = 1.0  # what its tokens count in load: its slowness, where the policy follows it
 
-    def compare(self, gap: float | None, wait: float | None) -> float:
-        """Sets how much slower it is than these, the fleet's quicker endpoints. Returns the worse of both ratios."""
-        gaps = self.gap.trusted
-        waits = self.wait.trusted
-        by_gap = gaps / gap if gaps is not None and gap else None
-        by_wait = waits / wait if waits is not None and wait else None
+    def compare(self, gap: float | None, wait: float | None, *, follow: bool) -> None:
+        """Sets how much slower it is than these, the fleet's quicker endpoints."""
+        gaps, waits = self.gap.trusted, self.wait.trusted
         # Waiting holds queueing, which outstanding tokens tell already; the pace of tokens holds it hardly.
-        ratio = by_gap if by_gap is not None else by_wait if by_wait is not None else 1.0
-        self.slowness = min(_MOST_SLOWNESS, max(1.0, ratio))
-        return max(by_gap or 1.0, by_wait or 1.0)
+        if gaps is not None and gap:
+            self.slowness = gaps / gap
+        elif waits is not None and wait:
+            self.slowness = waits / wait
+        else:
+            self.slowness = 1.0
+        self.drag = min(_MOST_DRAG, self.slowness) if follow and self.slowness >= _LEAST_DRAG else 1.0
 
     def score(self, cost: int, at: float) -> float:
         """How busy it would be with this work too; the least takes it."""
         foreign = self.foreign_tokens if at < self.foreign_until else 0
-        busy = (self.tokens + foreign + cost) * self.slowness / self.weight
+        busy = (self.tokens + foreign + cost) * self.drag / self.weight
         if self.ramp_from is not None:
             passed = at - self.ramp_from
             if passed >= self.ramp_seconds:

@@ -19,14 +19,17 @@ class Balance:
     max_tokens: int = 0  # outstanding on one endpoint, from this gateway process; 0: no limit
     choices: int = 2  # endpoints drawn for each request, of which the least loaded takes it; 1: drawn blindly
     prefix_affinity: bool = True  # follow the endpoint that was last given the same first blocks
-    session_affinity: bool = True  # follow the session that a client names
+    session_affinity: bool = True  # send the sessions that clients name to homes that all gateways agree on
+    shared_homes: bool = (
+        True  # likewise prompts without a session, by their beginning; helps where gateways are several
+    )
     affinity_load: float = 1.5  # times the fleet's mean of outstanding tokens; an endpoint above it gets no affine work
     affinity_free_tokens: int = 4096  # outstanding on an endpoint that never count as too much for affine work
-    affinity_share: float = 0.3  # of the prompt must be known at an endpoint to follow it
+    affinity_share: float = 0.5  # of the prompt must be known at an endpoint to follow it
     affinity_entries: int = 131_072  # prefixes remembered, over the whole fleet; about 200 bytes each
     affinity_blocks: int = 256  # first blocks of a prompt that are looked at
     follow_pace: bool = True  # count the tokens of slower endpoints as more work
-    slow_eject: float = 8.0  # times the time of the quicker quarter for the same work, to be ejected; 0: never
+    slow_eject: float = 8.0  # times the seconds per token of the quicker quarter, to be ejected; 0: never
     failures: int = 3  # in a row on one endpoint, to be ejected
     probe_failures: int = 2  # probes without an answer in a row, to be down
     eject_seconds: float = 2.0  # first ejection; each further one lasts twice as long

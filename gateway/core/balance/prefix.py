@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+_ROOT_TOKENS = (1024, 4096, 16384)
+
 
 class Mark(NamedTuple):
     """The hash of the first ``tokens`` ids of a prompt."""
@@ -35,7 +37,11 @@ class PrefixTable:
     def __init__(self, *, entries: int, blocks: int, tokens_per_block: int) -> None:
         self._limit = entries
         self._block = tokens_per_block
-        self._boundaries = frozenset(boundaries(blocks))
+        marked = boundaries(blocks)
+        self._boundaries = frozenset(marked)
+        # The last mark up to each of these lengths; where all reach only to the first mark, there is none.
+        ends = [max((mark for mark in marked if mark * tokens_per_block <= most), default=0) for most in _ROOT_TOKENS]
+        self._roots = {end * tokens_per_block for end in ends if end}
         self._blocks = blocks
         self._addresses: dict[int, str] = {}  # in order of use
 
@@ -52,6 +58,13 @@ class PrefixTable:
             if block in marked:
                 marks.append(Mark(block * size, chain))
         return marks
+
+    def root(self, marks: Sequence[Mark]) -> str | None:
+        """What stands for the beginning of the prompt; it changes seldom while a conversation grows.
+
+        None for prompts that are too short to be told from others under the same system prompt.
+        """
+        return next((f"{mark.hash:x}" for mark in reversed(marks) if mark.tokens in self._roots), None)
 
     def address(self, mark: Mark) -> str | None:
         """Who computed this prefix last."""

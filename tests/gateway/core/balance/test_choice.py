@@ -9,7 +9,7 @@ import pytest
 from gateway.core.balance import Endpoint, Load, Outcome, Work
 from tests.gateway.core.balance.fleets import fleet, lease, state, work
 
-PLAIN = {"prefix_affinity": False, "session_affinity": False}
+PLAIN = {"prefix_affinity": False, "session_affinity": False, "shared_homes": False}
 
 
 def test_of_two_the_less_loaded_takes_it() -> None:

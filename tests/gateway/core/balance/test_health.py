@@ -10,7 +10,7 @@ from gateway.core.balance import Outcome, State
 from tests.gateway.core.balance.fleets import endpoints, fail, fleet, lease, named, serve, state, work
 
 BAD = [Outcome.REFUSED, Outcome.FAILED, Outcome.SILENT]
-PLAIN = {"prefix_affinity": False, "session_affinity": False}
+PLAIN = {"prefix_affinity": False, "session_affinity": False, "shared_homes": False}
 
 
 def test_unknown_endpoints_serve_and_are_known_by_it() -> None:
