@@ -101,7 +101,8 @@ class Connection:
     def take(self, stream: Stream) -> list[bytes]:
         """The messages that arrived for a call since the last time, which lets the peer send more."""
         messages = stream.take()
-        self._credit(stream)
+        if messages:
+            self._credit(stream)
         return messages
 
     def cancel(self, stream: Stream) -> None:
@@ -142,7 +143,8 @@ class Connection:
             for kind, flags, id, payload in self._reader.push(data):
                 if not self._greeted:
                     self._greet(kind, flags, id)
-                if self._headers.stream is not None and (kind != frames.CONTINUATION or id != self._headers.stream):
+                inside = self._headers.stream
+                if inside is not None and (kind != frames.CONTINUATION or id != inside):
                     raise ProtocolError(Code.PROTOCOL_ERROR, "a frame in the middle of a header block")
                 handler = _HANDLERS.get(kind)
                 if handler is None:

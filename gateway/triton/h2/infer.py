@@ -11,6 +11,7 @@ out: a message of the same size with the same bytes around its raw contents says
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 from gateway.core.errors import UpstreamError
 from gateway.core.tensors import Tensor
@@ -19,6 +20,11 @@ from gateway.triton.status import engine_failed
 from gateway.triton.transport import Call, Response
 
 PATH = "/inference.GRPCInferenceService/ModelStreamInfer"
+
+T = TypeVar("T")
+
+MOST_SEEN = 1024  # parts
+LARGEST_SEEN = 1024  # bytes of one
 
 _FINAL = b"triton_final_response"
 _TRUE = write_varint(1 << 3) + b"\1"
@@ -38,6 +44,40 @@ def encode(call: Call) -> bytes:
     return b"".join(written)
 
 
+class Seen:
+    """What parts of messages were found to say, by their bytes: they come again in every response of every request."""
+
+    __slots__ = ("_outputs", "_parameters")
+
+    def __init__(self) -> None:
+        self._outputs: dict[bytes, tuple[str, str, tuple[int, ...]]] = {}
+        self._parameters: dict[bytes, bool | None] = {}
+
+    def output(self, message: bytes, start: int, stop: int) -> tuple[str, str, tuple[int, ...]]:
+        part = message[start:stop]
+        known = self._outputs.get(part)
+        if known is None:
+            known = _read_output(part)
+            _keep(self._outputs, part, known)
+        return known
+
+    def parameter(self, message: bytes, start: int, stop: int) -> bool | None:
+        """The final flag, if the entry is that of it."""
+        part = message[start:stop]
+        if part in self._parameters:
+            return self._parameters[part]
+        flag = _read_parameter(part)
+        _keep(self._parameters, part, flag)
+        return flag
+
+
+def _keep(seen: dict[bytes, T], part: bytes, said: T) -> None:
+    if len(seen) >= MOST_SEEN:
+        seen.clear()  # bounded: shapes and ids may differ for ever
+    if len(part) <= LARGEST_SEEN:
+        seen[part] = said
+
+
 @dataclass(slots=True)
 class _Layout:
     """How a message was laid out. ``outputs``: name, datatype, shape, and where the raw content lies."""
@@ -51,32 +91,50 @@ class _Layout:
 class Decoder:
     """Reads the responses to one request."""
 
-    __slots__ = ("_last", "_model")
+    __slots__ = ("_layout", "_model", "_seen", "_tensors")
 
-    def __init__(self, model: str) -> None:
-        """``model`` is named where an error is said."""
+    def __init__(self, model: str, seen: Seen) -> None:
+        """``model`` is named where an error is said. ``seen`` is shared by the requests to one server."""
         self._model = model
-        self._last = _Layout(-1, [], [], False)
+        self._seen = seen
+        self._layout = _Layout(-1, [], [], False)
+        self._tensors: dict[str, Tensor] = {}  # of the last response
 
     def decode(self, message: bytes) -> Response:
         """UpstreamError where the engine says one, or where this is no message."""
-        layout = self._last
-        if len(message) != layout.size or not all(message[a:b] == part for a, b, part in layout.constant):
-            try:
-                layout = self._last = _read(message)
-            except WireError as exc:
-                raise UpstreamError(
-                    f"Triton sent a response for '{self._model}' that cannot be read: {exc}. Is the address that of "
-                    "Triton's gRPC port?"
-                ) from exc
-        tensors = {
-            name: Tensor(name, datatype, shape, message[start:stop])
-            for name, datatype, shape, start, stop in layout.outputs
-        }
+        layout = self._layout
+        if len(message) == layout.size:
+            for start, stop, part in layout.constant:
+                if message[start:stop] != part:
+                    layout = self._read(message)
+                    break
+        else:
+            layout = self._read(message)
+        before = self._tensors
+        tensors: dict[str, Tensor] = {}
+        for name, datatype, shape, start, stop in layout.outputs:
+            data = message[start:stop]
+            same = before.get(name)
+            if same is None or same.data != data:
+                same = Tensor(name, datatype, shape, data)
+            tensors[name] = same
+        self._tensors = tensors
         return Response(tensors, layout.final)
 
+    def _read(self, message: bytes) -> _Layout:
+        try:
+            layout = _read(message, self._seen)
+        except WireError as exc:
+            raise UpstreamError(
+                f"Triton sent a response for '{self._model}' that cannot be read: {exc}. Is the address that of "
+                "Triton's gRPC port?"
+            ) from exc
+        self._layout = layout
+        self._tensors = {}
+        return layout
 
-def _read(message: bytes) -> _Layout:
+
+def _read(message: bytes, seen: Seen) -> _Layout:
     """The layout of a ModelStreamInferResponse. Parts of one that come apart are put together, as protobuf does."""
     error = ""
     outputs: list[tuple[str, str, tuple[int, ...]]] = []
@@ -94,9 +152,9 @@ def _read(message: bytes) -> _Layout:
                 if inner == 6:
                     raw.append((a, b))
                 elif inner == 5:
-                    outputs.append(_read_output(message, a, b))
+                    outputs.append(seen.output(message, a, b))
                 elif inner == 4:
-                    flag = _read_parameter(message, a, b)
+                    flag = seen.parameter(message, a, b)
                     final = final if flag is None else flag
     if error:
         raise engine_failed(error)
@@ -108,10 +166,10 @@ def _read(message: bytes) -> _Layout:
     return _Layout(len(message), constant, placed, final)
 
 
-def _read_output(message: bytes, start: int, stop: int) -> tuple[str, str, tuple[int, ...]]:
+def _read_output(message: bytes) -> tuple[str, str, tuple[int, ...]]:
     name = datatype = ""
     shape: list[int] = []
-    for number, wire, a, b in fields(message, start, stop):
+    for number, wire, a, b in fields(message):
         if number == 1 and wire == LENGTH:
             name = text(message, a, b)
         elif number == 2 and wire == LENGTH:
@@ -121,10 +179,9 @@ def _read_output(message: bytes, start: int, stop: int) -> tuple[str, str, tuple
     return name, datatype, tuple(shape)
 
 
-def _read_parameter(message: bytes, start: int, stop: int) -> bool | None:
-    """The final flag, if the entry is that of it."""
+def _read_parameter(message: bytes) -> bool | None:
     key, flag = b"", False
-    for number, wire, a, b in fields(message, start, stop):
+    for number, wire, a, b in fields(message):
         if wire == LENGTH and number == 1:
             key = message[a:b]
         elif wire == LENGTH and number == 2:

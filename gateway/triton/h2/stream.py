@@ -71,6 +71,8 @@ class Stream:
 
         A message that is not complete does not wait for its reader, so that one larger than the window can arrive.
         """
+        if self._debt * 2 < self._full:
+            return 0
         free = self._debt - self._unread
         if free * 2 < self._full:
             return 0

@@ -18,7 +18,7 @@ from gateway.triton.h2 import control
 from gateway.triton.h2.call import H2Call
 from gateway.triton.h2.connection import Limits
 from gateway.triton.h2.grpc_messages import End
-from gateway.triton.h2.infer import PATH, Decoder, encode
+from gateway.triton.h2.infer import PATH, Decoder, Seen, encode
 from gateway.triton.h2.keepalive import TICK_SECONDS
 from gateway.triton.h2.links import MOST_LINKS, CallFailed, Links
 from gateway.triton.h2.protobuf import WireError
@@ -56,9 +56,10 @@ class H2Transport:
             tick_seconds=tick_seconds,
         )
         self._endings = Endings()
+        self._seen = Seen()
 
     async def stream(self, call: Call) -> AsyncGenerator[Response, None]:
-        reading = _Reading(self._links, call)
+        reading = _Reading(self._links, self._seen, call)
         try:
             while batch := await reading.batch():
                 for response in batch:
@@ -68,7 +69,7 @@ class H2Transport:
 
     async def batches(self, call: Call) -> AsyncGenerator[list[Response], None]:
         """As ``stream``, with all responses that are there at a time. None is empty."""
-        reading = _Reading(self._links, call)
+        reading = _Reading(self._links, self._seen, call)
         try:
             while batch := await reading.batch():
                 yield batch
@@ -88,7 +89,7 @@ class H2Transport:
         if call.stop is None:
             return None
         model, tensors = call.stop
-        return _Reading(self._links, Call(model, call.id, tensors)).drained
+        return _Reading(self._links, self._seen, Call(model, call.id, tensors)).drained
 
     async def signature(self, model: str) -> ModelSignature | None:
         with _errors(model):
@@ -140,11 +141,11 @@ class _Reading:
 
     __slots__ = ("_begun", "_decoder", "_failure", "call", "final", "rpc")
 
-    def __init__(self, links: Links, call: Call) -> None:
+    def __init__(self, links: Links, seen: Seen, call: Call) -> None:
         self.call = call
         self.rpc = H2Call(links, PATH, encode(call))
         self.final = False  # the last response was read
-        self._decoder = Decoder(call.model)
+        self._decoder = Decoder(call.model, seen)
         self._begun = False
         self._failure: UpstreamError | None = None
 

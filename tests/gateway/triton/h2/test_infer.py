@@ -14,7 +14,7 @@ from gateway.core.errors import UpstreamError
 from gateway.core.tensors import Tensor
 from gateway.triton.grpc_transport import _request as library_request
 from gateway.triton.grpc_transport import _response as library_response
-from gateway.triton.h2.infer import Decoder, encode
+from gateway.triton.h2.infer import LARGEST_SEEN, MOST_SEEN, Decoder, Seen, encode
 from gateway.triton.transport import Call, Response
 
 WORDS = st.text(st.characters(codec="utf-8"), max_size=12)
@@ -62,7 +62,7 @@ MESSAGES = st.builds(
 def read(message: bytes) -> Response | str | None:
     """The response, what the engine's error says, or None where the message is refused for its form."""
     try:
-        return Decoder("m").decode(message)
+        return Decoder("m", Seen()).decode(message)
     except UpstreamError as exc:
         return exc.message if "cannot be read" not in exc.message else None
 
@@ -136,7 +136,7 @@ def test_a_message_that_is_cut_off_is_refused(response: Any) -> None:
 
 @given(RESPONSES, st.data())
 def test_a_message_like_the_last_one_is_read_no_other_way(response: Any, draw: st.DataObject) -> None:
-    decoder = Decoder("m")
+    decoder = Decoder("m", Seen())
     count = len(response.outputs)
     for _ in range(3):
         changed = service_pb2.ModelInferResponse()
@@ -154,15 +154,28 @@ def test_a_message_like_the_last_one_is_read_no_other_way(response: Any, draw: s
     st.lists(st.sampled_from([b"\x0a\x01a\x12\x01x", b"\x0a\x01b\x12\x01y", b"\x0a\x01a\x12\x01x\x18\x01"]), max_size=4)
 )
 def test_the_layout_is_that_of_the_message(outputs: list[bytes]) -> None:
-    decoder = Decoder("m")
+    decoder = Decoder("m", Seen())
     for names in (outputs, outputs[::-1], outputs):
         inner = b"".join(b"\x2a" + varint(len(name)) + name for name in names) + b"\x32\x01z" * len(names)
         data = b"\x12" + varint(len(inner)) + inner
         assert decoder.decode(data) == library(data)
 
 
+def test_what_is_remembered_is_bounded_and_right() -> None:
+    seen = Seen()
+    for number in [*range(MOST_SEEN + 10), *range(20)]:
+        inner = service_pb2.ModelInferResponse(raw_output_contents=[b"x"])
+        inner.outputs.add(name=f"n{number}" * (1 if number % 7 else 500), datatype="INT32", shape=[number])
+        inner.parameters["k" * number].string_param = "v"
+        inner.parameters[FINAL].bool_param = number % 2 == 0
+        data = service_pb2.ModelStreamInferResponse(infer_response=inner).SerializeToString()
+        assert Decoder("m", seen).decode(data) == library(data)
+    assert all(len(kept) <= MOST_SEEN for kept in (seen._outputs, seen._parameters))
+    assert max(map(len, (*seen._outputs, *seen._parameters))) <= LARGEST_SEEN
+
+
 def test_a_decoder_goes_on_after_an_error() -> None:
-    decoder = Decoder("m")
+    decoder = Decoder("m", Seen())
     good = service_pb2.ModelStreamInferResponse(infer_response=service_pb2.ModelInferResponse(id="x"))
     for _ in range(2):
         assert decoder.decode(good.SerializeToString()) == Response({}, False)
