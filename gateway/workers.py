@@ -37,7 +37,8 @@ from gateway.settings import Settings
 logger = logging.getLogger("gateway")
 
 TICK_SECONDS = 1.0
-SILENT_TICKS = 30  # of a worker whose event loop stands still; it says that it lives every 5 s
+SUSPECT_TICKS = 10  # of silence of a worker, which says that it lives every 5 s; then it gets no new connections
+SILENT_TICKS = 30  # of silence, after which its event loop will not turn again
 STEADY_SECONDS = 30.0  # of serving, after which a crash is the first again
 PATIENCE_SECONDS = 10.0  # beyond the times of the settings, for workers to end
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # as prometheus_client reads it
@@ -82,12 +83,19 @@ class Workers:
         self._served = False
         self._announced = False
         self._folder = ""
+        self._live: list[int] = []
 
     def run(self) -> int:
         """Until a signal. The exit code."""
         server = self._settings.server
         listeners = listen_each(server.host, server.port, server.workers)
         self._workers = [Worker(index, listener) for index, listener in enumerate(listeners)]
+        if self._settings.keys.file and not self._settings.keys.redis:
+            logger.warning(
+                "each of the %d workers counts the limits of keys alone, so that a key may use as much of each; "
+                "[keys] redis lets them count together",
+                server.workers,
+            )
         self._folder = tempfile.mkdtemp(prefix="gateway-metrics-")
         try:
             with self._catching(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
@@ -116,6 +124,7 @@ class Workers:
                 if worker.silent_ticks > SILENT_TICKS:
                     logger.error("worker %d does not answer and is killed", worker.index)
                     worker.process.kill()
+        self._deal()
         if self._source.changed() or signal.SIGHUP in self._signals:
             self._signals = [number for number in self._signals if number != signal.SIGHUP]
             self._reload()
@@ -181,7 +190,6 @@ class Workers:
         if word == b"serving":
             worker.serving_since = time.monotonic()
             self._served = True
-            self._deal()
             self._announce()
         elif word == b"changed":
             self._settings = self._offered  # a worker that is replaced starts with what works
@@ -201,6 +209,13 @@ class Workers:
             "gateway %s on %s://%s:%d, models: %s, workers: %d",
             __version__, self._settings.server.scheme, host, port, names, len(self._workers),
         )  # fmt: skip
+        keys = self._settings.keys
+        if keys.file and not keys.redis and len(self._workers) > 1:
+            logger.warning(
+                "each of the %d workers counts the limits of keys by itself, so a key may use more than its limits; "
+                "set redis in [keys] to count them together",
+                len(self._workers),
+            )
 
     def _ended(self, worker: Worker) -> None:
         process, now = worker.process, time.monotonic()
@@ -217,11 +232,17 @@ class Workers:
         wait = delay_seconds(worker.crashes)
         worker.start_at = now + wait
         logger.error("worker %d ended with %s; replaced in %.1f s", worker.index, how, wait)
-        self._deal()
 
     def _deal(self) -> None:
-        live = [worker.index for worker in self._workers if worker.process and worker.serving_since is not None]
-        deal_to([worker.listener for worker in self._workers], live)
+        """New connections go to those that serve and answer."""
+        live = [
+            worker.index
+            for worker in self._workers
+            if worker.process and worker.serving_since is not None and worker.silent_ticks < SUSPECT_TICKS
+        ]
+        if live != self._live:
+            self._live = live
+            deal_to([worker.listener for worker in self._workers], live)
 
     def _forget_gauges(self, worker: Worker) -> None:
         """What it had in flight is over; what it counted stays counted."""
