@@ -90,12 +90,6 @@ class Workers:
         server = self._settings.server
         listeners = listen_each(server.host, server.port, server.workers)
         self._workers = [Worker(index, listener) for index, listener in enumerate(listeners)]
-        if self._settings.keys.file and not self._settings.keys.redis:
-            logger.warning(
-                "each of the %d workers counts the limits of keys alone, so that a key may use as much of each; "
-                "[keys] redis lets them count together",
-                server.workers,
-            )
         self._folder = tempfile.mkdtemp(prefix="gateway-metrics-")
         try:
             with self._catching(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
@@ -209,13 +203,6 @@ class Workers:
             "gateway %s on %s://%s:%d, models: %s, workers: %d",
             __version__, self._settings.server.scheme, host, port, names, len(self._workers),
         )  # fmt: skip
-        keys = self._settings.keys
-        if keys.file and not keys.redis and len(self._workers) > 1:
-            logger.warning(
-                "each of the %d workers counts the limits of keys by itself, so a key may use more than its limits; "
-                "set redis in [keys] to count them together",
-                len(self._workers),
-            )
 
     def _ended(self, worker: Worker) -> None:
         process, now = worker.process, time.monotonic()
