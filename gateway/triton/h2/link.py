@@ -72,6 +72,11 @@ class Link(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
+    def abort(self) -> None:
+        """Ends it without a word; nothing happens where it has ended."""
+        if self._transport is not None:
+            self._transport.abort()
+
     # What asyncio calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -122,8 +127,7 @@ class Link(asyncio.Protocol):
         verdict = self._keepalive.tick(spoke=spoke, calls=len(connection.streams), answered=connection.pings_answered)
         if verdict is None:
             self._failed("the server does not answer pings")
-            if self._transport is not None:
-                self._transport.abort()
+            self.abort()
             return
         if verdict:
             connection.ping()

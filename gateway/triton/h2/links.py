@@ -96,6 +96,8 @@ class Links:
         gone = [link.gone for link in self._links]
         if gone:
             await asyncio.wait(gone, timeout=self._connect_seconds)
+        for link in self._links:
+            link.abort()  # of a server that does not even read
 
     async def _found(self) -> Link:
         while True:
@@ -128,6 +130,10 @@ class Links:
         if not task.cancelled():
             task.exception()  # those that waited may have gone
 
+    def _left(self, link: Link) -> None:
+        if not self._closed:
+            logger.info("the connection to Triton at %s ended: %s", self.endpoint, link.connection.lost)
+
     async def _connect(self) -> None:
         loop = asyncio.get_running_loop()
         link = Link(self._waiting, limits=self._limits, tick_seconds=self._tick_seconds)
@@ -143,6 +149,7 @@ class Links:
             await asyncio.wait({link.greeted, link.gone}, timeout=self._connect_seconds, return_when="FIRST_COMPLETED")
             if link.greeted.done():
                 self._links.append(link)
+                link.gone.add_done_callback(lambda _: self._left(link))
                 return
             reason = link.connection.lost or "it does not answer as HTTP/2"
         except ssl.SSLError as exc:

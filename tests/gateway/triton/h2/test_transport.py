@@ -274,15 +274,25 @@ async def test_tls_without_http2_is_refused(tmp_path: Path, caplog: pytest.LogCa
     assert "does not offer HTTP/2 (ALPN h2)" in caplog.text
 
 
-def test_it_runs_on_uvloop() -> None:
+@pytest.mark.parametrize("secured", [False, True], ids=["plain", "tls"])
+def test_it_runs_on_uvloop(tmp_path: Path, secured: bool) -> None:
     async def behave(peer: Peer, number: int) -> None:
         id = await peer.request()
         peer.say(answer(id), message(id, ONE), message(id, LAST), trailers(id))
 
+    context = tls = None
+    if secured:
+        authority = Authority(tmp_path, "ours")
+        pair = authority.signed("server", "IP:127.0.0.1")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(pair.cert, pair.key)
+        context.set_alpn_protocols(["h2"])
+        tls = ClientTls(ca=authority.ca)
+
     async def main() -> list[int]:
         async with (
-            wire(behave) as server,
-            h2(server.address) as transport,
+            wire(behave, tls=context) as server,
+            h2(server.address, tls=tls) as transport,
             aclosing(transport.stream(Call("m", "a", ()))) as responses,
         ):
             return numbers([each async for each in responses])
