@@ -145,11 +145,11 @@ class Service:
     ) -> Prepared:
         assert isinstance(request, SamplingFields)
         model = self.model(request.model)
+        # Where the queue is full already, no work is spent on saying so.
+        self._admission.check(model.pool.name, origin.caller, size // CHARACTERS_PER_TOKEN)
         ignored = (*ignored, *ignored_fields(request, model.tokenizer))
         if ignored and self._strict:
             raise UnsupportedField(f"'{ignored[0]}' is unknown, and this server is strict.", param=ignored[0])
-        # Where the queue is full already, no work is spent on saying so.
-        self._admission.check(model.pool.name, origin.caller, size // CHARACTERS_PER_TOKEN)
         id = f"{prefix}{uuid.uuid4().hex}"  # also Triton's request id, which must be unique among those in flight
         seed = random.getrandbits(63)
 
