@@ -142,6 +142,7 @@ class Pool(Generic[B]):
     async def start(self) -> None:
         """Finds the Tritons and looks at each once, as long as that takes within its bounds. Never raises."""
         self._watch = asyncio.ensure_future(self._source.watch(self._update))
+        self._watch.add_done_callback(_died)
         listed = asyncio.ensure_future(self._listed.wait())
         await asyncio.wait([self._watch, listed], return_when="FIRST_COMPLETED")
         listed.cancel()
@@ -291,6 +292,8 @@ class Pool(Generic[B]):
         if member.place.metrics is not None:
             reader = LoadReader(member.place.metrics, model=self._engine, timeout_seconds=looks.timeout_seconds)
             member.tasks.append(asyncio.ensure_future(self._measure(address, reader)))
+        for task in member.tasks:
+            task.add_done_callback(_died)
 
     def _dismiss(self, member: Member[B]) -> None:
         """No longer listed: what runs there may end, then it is closed."""
@@ -375,6 +378,12 @@ class Pool(Generic[B]):
         if ready:
             self._probed(member, Health(True, True, member.health.version, member.health.signature))
         return ready
+
+
+def _died(task: asyncio.Task[None]) -> None:
+    """A task that is meant to run for ever ended by itself: a mistake of ours, which must not go unseen."""
+    if not task.cancelled() and task.exception() is not None:
+        logger.error("A look-out for Tritons ended. Restart the gateway, and report this.", exc_info=task.exception())
 
 
 async def any_bound(name: str, backends: Sequence[Served[C]]) -> C:

@@ -10,7 +10,7 @@ import pytest
 from gateway.core.balance import Balance, Fleet, Work
 from gateway.core.errors import SettingsError, UpstreamUnavailable
 from gateway.core.tensors import ModelSignature
-from gateway.triton.discovery import source
+from gateway.triton.discovery import Changed, source
 from gateway.triton.pool import Looks, Pool
 from gateway.triton.probe import Asked
 from tests.support.waiting import wait_for
@@ -94,3 +94,15 @@ async def test_mixed_versions_are_told_once(caplog: pytest.LogCaptureFixture) ->
     told = [record.getMessage() for record in caplog.records if "differ in" in record.getMessage()]
     assert len(told) == 1
     assert "model 'm': The Tritons differ in server version: 2.51.0 on a:1" in told[0]
+
+
+async def test_a_look_out_that_ends_by_itself_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken:
+        async def watch(self, changed: Changed) -> None:
+            raise RuntimeError("a mistake")
+
+    pool = Pool("m", Broken(), lambda address: Well(), Fleet(Balance(), random=lambda: 0.5))
+    await pool.start()
+    await pool.close()
+    assert not pool.ready()
+    assert "A look-out for Tritons ended" in caplog.text
