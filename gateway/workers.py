@@ -203,6 +203,13 @@ class Workers:
             "gateway %s on %s://%s:%d, models: %s, workers: %d",
             __version__, self._settings.server.scheme, host, port, names, len(self._workers),
         )  # fmt: skip
+        keys = self._settings.keys
+        if keys.file and not keys.redis and len(self._workers) > 1:
+            logger.warning(
+                "each of the %d workers counts the limits of keys by itself, so a key may use more than its limits; "
+                "set redis in [keys] to count them together",
+                len(self._workers),
+            )
 
     def _ended(self, worker: Worker) -> None:
         process, now = worker.process, time.monotonic()
