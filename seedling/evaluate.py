@@ -14,6 +14,7 @@ import json
 import random
 import re
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -186,7 +187,11 @@ def through_openvino(folder: Path, batch: int = 32) -> Ask:
     tokenizer = AutoTokenizer.from_pretrained(folder)
     scheduler = openvino_genai.SchedulerConfig()
     scheduler.cache_size = 1
-    pipeline = openvino_genai.ContinuousBatchingPipeline(folder / GGUF_NAME, scheduler, "CPU", EXACT)
+    # OpenVINO gives the thread that loads a model a stack for signals, and takes it away without telling the thread.
+    with ThreadPoolExecutor(1) as thread:
+        pipeline = thread.submit(
+            openvino_genai.ContinuousBatchingPipeline, folder / GGUF_NAME, scheduler, "CPU", EXACT
+        ).result()
     settings = openvino_genai.GenerationConfig()
     settings.max_new_tokens = MAX_TOKENS
     settings.stop_token_ids = set(tokenizer.convert_tokens_to_ids(["<|im_end|>", "<|endoftext|>"]))

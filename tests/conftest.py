@@ -10,6 +10,7 @@ import pytest
 
 from loadtest.engine.journal import Journal
 from tests.support.engine_client import EngineClient
+from tests.support.signals import SignalStack
 from tests.support.tiny_qwen import write_tiny_qwen
 from tests.support.tokenizer import TokenizerFolder, write_tokenizer
 from tests.support.triton import Ports, ScriptedTriton, Triton, build_repository, require, running, script_engine
@@ -92,6 +93,20 @@ def _every_reply_is_what_clients_rely_on(api_watch: Watch) -> Iterator[None]:
     yield
     violations = api_watch.take()
     assert not violations, "\n\n".join(violations)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def signal_stack() -> SignalStack:
+    return SignalStack.current()
+
+
+@pytest.fixture(autouse=True)
+def _signals_of_the_main_thread_have_their_stack(signal_stack: SignalStack) -> Iterator[None]:
+    """Fails a test that leaves the main thread another one: see ``tests/support/signals.py``."""
+    yield
+    if SignalStack.current().address != signal_stack.address:
+        signal_stack.restore()
+        pytest.fail("the main thread's signal stack was replaced: load OpenVINO's models in a thread of their own")
 
 
 @pytest.fixture(scope="session")

@@ -30,6 +30,7 @@ from .gguf_file import DamagedFile, check_gguf
 from .grammar import FOREIGN, GrammarCompiler, control_ids, structured_output
 from .grammar import reason as compiler_reason
 from .guide import Guide
+from .own_thread import in_own_thread
 from .request import Request, Sampling
 from .settings import Settings
 
@@ -101,8 +102,10 @@ class Pipeline:
         try:
             if settings.model_path.is_file():
                 check_gguf(settings.model_path)
-            self._pipeline = openvino_genai.ContinuousBatchingPipeline(
-                str(settings.model_path), scheduler, "CPU", PROPERTIES
+            self._pipeline = in_own_thread(
+                lambda: openvino_genai.ContinuousBatchingPipeline(
+                    str(settings.model_path), scheduler, "CPU", PROPERTIES
+                )
             )
         except DamagedFile as error:
             raise PipelineError(str(error)) from error
@@ -113,7 +116,7 @@ class Pipeline:
         tokenizer = self._pipeline.get_tokenizer()
         self._end_id = int(tokenizer.get_eos_token_id())
         self._control_ids = control_ids(tokenizer) | {self._end_id, *settings.eos_token_ids}
-        self._grammar = GrammarCompiler(tokenizer, settings.vocab_size)
+        self._grammar = in_own_thread(lambda: GrammarCompiler(tokenizer, settings.vocab_size))
         self._grammar.compile("regex", "a")  # makes the compiler, which both sides find from here on
 
     def add(self, request: Request) -> Handle:
