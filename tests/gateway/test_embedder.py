@@ -7,14 +7,20 @@ from collections.abc import AsyncGenerator
 
 import numpy as np
 import pytest
+from typing_extensions import Self
 
+from gateway.attempts import Attempts
+from gateway.core.balance import Balance, Fleet
 from gateway.core.embedding_route import EmbeddingRoute
 from gateway.core.errors import UpstreamError, UpstreamUnavailable
 from gateway.core.schema.embeddings import EmbeddingRequest
 from gateway.core.tensors import ModelSignature, Tensor, TensorSpec
 from gateway.embedder import BATCHES_AT_ONCE, Embedder, ServedEmbedding
 from gateway.metrics import Metrics
+from gateway.settings.deadlines import Deadlines
+from gateway.triton.discovery import source
 from gateway.triton.embedding_backend import EmbeddingBackend
+from gateway.triton.pool import Looks, Pool
 from gateway.triton.transport import Call, Response
 
 
@@ -31,6 +37,7 @@ class ScriptedTransport:
         self.most_running = 0
         self.ids: list[str] = []
         self.waiting = asyncio.Event()  # as many are running as ever will be
+        self.probed = asyncio.Event()
 
     async def stream(self, call: Call) -> AsyncGenerator[Response, None]:
         (text,) = call.tensors[0].strings()
@@ -55,15 +62,36 @@ class ScriptedTransport:
     async def ready(self, model: str) -> bool:
         return self.loaded
 
+    async def live(self) -> None: ...
+
+    async def version(self) -> str:
+        self.probed.set()  # the last question of a probe
+        return "2.51.0"
+
     async def close(self) -> None: ...
 
 
 class Served:
+    """An embedder on one Triton, which was probed once. ``bindings`` are counted from then on."""
+
     def __init__(self) -> None:
         self.transport = ScriptedTransport()
         backend = EmbeddingBackend(self.transport, EmbeddingRoute("m", normalize=False))
         self.metrics = Metrics()
-        self.embedder = Embedder({"e": ServedEmbedding("e", None, backend, 0, None)}, self.metrics, strict=False)
+        fleet = Fleet(Balance(), random=lambda: 0.5)
+        self.pool = Pool("e", source(["here:1"]), lambda _: backend, fleet, looks=Looks(period_seconds=3600))
+        attempts = Attempts(Deadlines(), lambda _: None)
+        served = ServedEmbedding("e", None, self.pool, 0, None)
+        self.embedder = Embedder({"e": served}, self.metrics, attempts, strict=False)
+
+    async def __aenter__(self) -> Self:
+        await self.pool.start()
+        await asyncio.wait_for(self.transport.probed.wait(), 10)
+        self.transport.bindings = 0
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.pool.close()
 
     async def ask(self, *texts: str) -> list[list[float]]:
         request = EmbeddingRequest.model_validate({"model": "e", "input": texts})
@@ -80,57 +108,57 @@ TEXTS = ["x" * (number % 13 + 1) for number in range(40)]
 
 
 async def test_a_few_batches_at_a_time_and_the_order_of_the_inputs() -> None:
-    served = Served()
-    served.transport.gate.clear()
-    asking = asyncio.ensure_future(served.ask(*TEXTS))
-    await asyncio.wait_for(served.transport.waiting.wait(), 10)
-    served.transport.gate.set()
-    assert await asking == [[len(text)] for text in TEXTS]
-    assert served.transport.most_running == BATCHES_AT_ONCE
-    assert len(set(served.transport.ids)) == len(TEXTS)
-    assert (served.transport.bindings, served.outcomes("stop")) == (1, 1)
+    async with Served() as served:
+        served.transport.gate.clear()
+        asking = asyncio.ensure_future(served.ask(*TEXTS))
+        await asyncio.wait_for(served.transport.waiting.wait(), 10)
+        served.transport.gate.set()
+        assert await asking == [[len(text)] for text in TEXTS]
+        assert served.transport.most_running == BATCHES_AT_ONCE
+        assert len(set(served.transport.ids)) == len(TEXTS)
+        assert (served.transport.bindings, served.outcomes("stop")) == (0, 1)
 
 
 async def test_the_first_failure_ends_the_rest() -> None:
-    served = Served()
-    served.transport.gate.clear()
-    served.transport.failures["bad"] = UpstreamError("no")
-    with pytest.raises(UpstreamError, match="no"):
-        await served.ask(*TEXTS[:3], "bad", *TEXTS)
-    assert served.transport.running == 0
-    assert len(served.transport.ids) <= BATCHES_AT_ONCE
-    assert served.outcomes("upstream_error") == 1
+    async with Served() as served:
+        served.transport.gate.clear()
+        served.transport.failures["bad"] = UpstreamError("no")
+        with pytest.raises(UpstreamError, match="no"):
+            await served.ask(*TEXTS[:3], "bad", *TEXTS)
+        assert served.transport.running == 0
+        assert len(served.transport.ids) <= BATCHES_AT_ONCE
+        assert served.outcomes("upstream_error") == 1
 
 
 async def test_being_cancelled_ends_all() -> None:
-    served = Served()
-    served.transport.gate.clear()
-    asking = asyncio.ensure_future(served.ask(*TEXTS))
-    await asyncio.wait_for(served.transport.waiting.wait(), 10)
-    asking.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await asking
-    assert served.transport.running == 0
-    assert served.outcomes("cancelled") == 1
+    async with Served() as served:
+        served.transport.gate.clear()
+        asking = asyncio.ensure_future(served.ask(*TEXTS))
+        await asyncio.wait_for(served.transport.waiting.wait(), 10)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        assert served.transport.running == 0
+        assert served.outcomes("cancelled") == 1
 
 
 async def test_a_triton_that_went_away_is_bound_anew() -> None:
-    served = Served()
-    served.transport.failures["bad"] = UpstreamUnavailable("away")
-    assert await served.ask("ab") == [[2]]
-    with pytest.raises(UpstreamUnavailable):
-        await served.ask("bad")
-    assert await served.ask("abc") == [[3]]
-    assert served.transport.bindings == 2
+    async with Served() as served:
+        served.transport.failures["bad"] = UpstreamUnavailable("away")
+        assert await served.ask("ab") == [[2]]
+        with pytest.raises(UpstreamUnavailable):
+            await served.ask("bad")
+        assert await served.ask("abc") == [[3]]
+        assert served.transport.bindings == 1
 
 
 @pytest.mark.parametrize("loaded", [True, False], ids=["a-failure", "not-loaded"])
 async def test_a_model_that_is_not_loaded_is_told_from_one_that_failed(loaded: bool) -> None:
-    served = Served()
-    served.transport.failures["bad"] = UpstreamError("words")
-    served.transport.loaded = loaded
-    with pytest.raises(UpstreamError) as caught:
-        await served.ask("bad")
-    assert isinstance(caught.value, UpstreamUnavailable) is not loaded
-    assert await served.ask("ok") == [[2]]
-    assert served.transport.bindings == (1 if loaded else 2)
+    async with Served() as served:
+        served.transport.failures["bad"] = UpstreamError("words")
+        served.transport.loaded = loaded
+        with pytest.raises(UpstreamError) as caught:
+            await served.ask("bad")
+        assert isinstance(caught.value, UpstreamUnavailable) is not loaded
+        assert await served.ask("ok") == [[2]]
+        assert served.transport.bindings == (0 if loaded else 1)
