@@ -11,6 +11,7 @@ import socket
 import ssl
 import time
 from collections import deque
+from typing import cast
 from urllib.parse import urlsplit
 
 from loadtest.ask import Ask, Seen
@@ -19,6 +20,7 @@ from loadtest.reply import BrokenReply, Reply
 _TEXT = b'"content":"'
 _NO_TEXT = b'"content":""'
 _CONNECT_SECONDS = 10.0
+_IDLE_SECONDS = 1.0  # well before the server closes it: a request must not meet that close
 _SMALL_BUFFER = 4096  # of a slow reader's socket, so that what it does not read waits at the server
 
 
@@ -30,7 +32,7 @@ class Client:
         self._host, self._port = address.hostname or "127.0.0.1", address.port or 80
         self._netloc = address.netloc
         self._tls = tls
-        self._idle: deque[_Connection] = deque()
+        self._idle: deque[tuple[float, _Connection]] = deque()  # since when, and what
 
     async def ask(self, ask: Ask) -> Seen:
         """Never raises for what the server does: that is in ``Seen.error``."""
@@ -44,21 +46,22 @@ class Client:
         seen.sent = loop.time()
         await connection.exchange(self._request(ask), seen)
         if connection.reusable:
-            self._idle.append(connection)
+            self._idle.append((seen.ended, connection))
         else:
             connection.abort()
         return seen
 
     def close(self) -> None:
         while self._idle:
-            self._idle.pop().abort()
+            self._idle.pop()[1].abort()
 
     async def _connection(self, ask: Ask) -> _Connection:
-        while self._idle and ask.read_bytes is None:
-            connection = self._idle.pop()
-            if connection.reusable:
-                return connection
         loop = asyncio.get_running_loop()
+        while self._idle and ask.read_bytes is None:
+            since, connection = self._idle.pop()
+            if connection.reusable and loop.time() - since < _IDLE_SECONDS:
+                return connection
+            connection.abort()
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         sock.setblocking(False)
         if ask.read_bytes is not None:
@@ -125,8 +128,7 @@ class _Connection(asyncio.BufferedProtocol):
             self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by name
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.reusable = False

@@ -32,10 +32,10 @@ _PHASES = itertools.count()
 
 def responses(tokens: int) -> list[bytes]:
     """As a TensorRT engine's model answers: one id at a time, the last response empty and final."""
-    return [_response([7 + number], final=False) for number in range(tokens)] + [_response([], final=True)]
+    return [response([7 + number], final=False) for number in range(tokens)] + [response([], final=True)]
 
 
-def _response(ids: list[int], *, final: bool) -> bytes:
+def response(ids: list[int], *, final: bool) -> bytes:
     inner = service_pb2.ModelInferResponse(
         model_name="tensorrt_llm", model_version="1", id="chatcmpl-0123456789abcdef0123456789abcdef"
     )
