@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -226,7 +227,7 @@ class Watch:
         leaked = await self.settled()
         bad = [seen for seen in self.answers if not seen.good and not seen.left]
         lost = [seen for seen in bad if savable(seen)]
-        wrong = [seen for seen in self.answers if seen.good and not _right(seen)]
+        wrong = [seen for seen in self.answers if not _right(seen)]
         cut = [seen for seen in self.answers if seen.kind == "cut"]
         tokens_after = self.account.tokens_after_leaving(self.answers)
         own = [
@@ -256,7 +257,9 @@ class Watch:
 
 
 def _right(seen: Seen) -> bool:
-    return seen.text == (LETTERS * (MAX_MODEL_LEN // 26))[: len(seen.text)] and len(seen.text) > 0
+    """Whether the text is what was asked for: all of it in a good answer, its beginning in any other."""
+    whole = LETTERS * (MAX_MODEL_LEN // len(LETTERS))
+    return whole.startswith(seen.text) and (not seen.good or len(seen.text) == json.loads(seen.ask.body)["max_tokens"])
 
 
 def _short(answers: Sequence[Seen]) -> str:

@@ -11,9 +11,9 @@ from typing import Any
 
 import httpx
 
+from loadtest.engine.script import Script
 from tests.gateway.asking import RawClient, messages
 from tests.support.gateway import Gateway
-from tests.support.scripted_engine.script import Script
 
 Start = Callable[..., Gateway]
 PATIENCE = 30.0  # seconds for anything that is expected to happen

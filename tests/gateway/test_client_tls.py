@@ -16,11 +16,11 @@ import pytest
 
 from gateway.core.errors import SettingsError
 from gateway.tls import ServerTls
+from loadtest.engine.script import Script
 from tests.gateway.asking import messages
 from tests.gateway.processes import Start, until
 from tests.support.certificates import Authority, Pair
 from tests.support.gateway import GATEWAY, Gateway
-from tests.support.scripted_engine.script import Script
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
+from loadtest.engine.script import Script
 from tests.gateway.asking import RawClient, messages
 from tests.support.gateway import Gateway, gateway_serving, gateway_toml
-from tests.support.scripted_engine.script import Script
 from tests.support.tokenizer import TokenizerFolder
 from tests.support.triton import ScriptedTriton
 

@@ -11,10 +11,10 @@ import pytest
 
 from gateway.lineup import unreloaded
 from gateway.settings import Settings
+from loadtest.engine.script import Script
 from tests.gateway.asking import ask
 from tests.gateway.processes import Start, running, until, workers
 from tests.support.gateway import Gateway
-from tests.support.scripted_engine.script import Script
 
 ADDED = '[[models]]\nname = "added"\nroute = "ensemble"\n'
 

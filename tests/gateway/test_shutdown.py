@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from loadtest.engine.script import Script
 from tests.gateway.asking import messages
 from tests.gateway.processes import PATIENCE, Start, ready, running, until
-from tests.support.scripted_engine.script import Script
 from tests.support.triton import ScriptedTriton
 
 

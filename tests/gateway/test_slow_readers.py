@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from loadtest.engine.script import Script
 from tests.gateway.asking import ask, messages
 from tests.support.gateway import Gateway, gateway_serving, gateway_toml
-from tests.support.scripted_engine.script import Script
 from tests.support.sse import DONE, read_events
 from tests.support.tokenizer import TokenizerFolder
 from tests.support.triton import ScriptedTriton

@@ -10,10 +10,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from loadtest.engine.script import Script
 from tests.gateway.asking import ask, messages
 from tests.gateway.processes import PATIENCE, Start, environment, gone, holder, ready, running, until, workers
 from tests.support.gateway import GATEWAY, Gateway
-from tests.support.scripted_engine.script import Script
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 

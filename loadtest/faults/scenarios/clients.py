@@ -52,11 +52,12 @@ async def one_byte_a_second(stage: Stage, name: str) -> Result:
     await asyncio.sleep(seconds / 4)
     beside = await watch.play(stage.asks(stage.scale.of(20, 60)), clients=4)
     slow_seen = await asyncio.gather(*slow)
+    dropped = sum(not seen.left for seen in slow_seen)
     leaked = await watch.settled()
     return await watch.result(
         name,
         remarks=[
-            f"{len(slow_seen)} slow readers for {seconds:.0f} s",
+            f"{len(slow_seen)} slow readers for {seconds:.0f} s, {dropped} of them dropped by the gateway",
             f"p99 of the others {_p99(alone):.0f} ms alone, {_p99(beside):.0f} ms beside them",
         ],
         goals=[
