@@ -95,7 +95,8 @@ class StandIn(Replay):
         self._skip -= skipped
         for kind, _, id, payload in self._headers.push(data[skipped:]):
             if kind == frames.HEADERS:
-                self._paths[id] = dict(self._decoder.decode(payload))[":path"]
+                headers = self._decoder.decode(payload)
+                self._paths[id] = next(str(value) for name, value in headers if str(name) == ":path")
         super().data_received(data)
 
     def _begin(self, id: int) -> None:
