@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from contextlib import aclosing
 
@@ -13,8 +14,9 @@ from gateway.core.tensors import Tensor
 from gateway.triton.grpc_transport import GrpcTransport
 from gateway.triton.h2.transport import H2Transport
 from gateway.triton.transport import Call, Response, Transport
+from loadtest.engine.journal import Journal
+from loadtest.engine.script import Script, script_text
 from tests.gateway.triton.conftest import Connect
-from tests.support.scripted_engine.script import Script, script_text
 from tests.support.tokenizer import TokenizerFolder
 from tests.support.triton import ScriptedTriton, Triton
 
@@ -99,3 +101,33 @@ async def test_an_engines_error(
 async def test_a_model_that_is_not_there(connect: Connect, scripted_triton: ScriptedTriton) -> None:
     with pytest.raises(UpstreamError, match="nothing"):
         await read(connect(scripted_triton.grpc), Call("nothing", "x", ()))
+
+
+async def test_hundreds_left_at_every_moment(
+    connect: Connect, request: pytest.FixtureRequest, scripted_triton: ScriptedTriton
+) -> None:
+    tag = request.node.name
+    transport = connect(scripted_triton.grpc)
+
+    async def leave(number: int) -> None:
+        script = Script(tag=f"{tag}-{number}", text="one two three four five six", delay_ms=1)
+        what = scripted(scripted_triton.tokenizer, script, stop=number % 4 != 0)
+        async with aclosing(transport.stream(what)) as responses:
+            for _ in range(number % 9):
+                if (await anext(responses)).final:
+                    break
+
+    for start in range(0, 200, 20):
+        await asyncio.gather(*(leave(number) for number in range(start, start + 20)))
+    await transport.close()
+    fresh = connect(scripted_triton.grpc)
+    script = Script(tag=f"{tag}-after", text="one two three")
+    assert (await read(fresh, scripted(scripted_triton.tokenizer, script)))[-1].final
+    journal = scripted_triton.journal
+    deadline = time.monotonic() + 30
+    while missing := tags(journal, "start", tag) - tags(journal, "end", tag):
+        assert time.monotonic() < deadline, missing
+
+
+def tags(journal: Journal, event: str, prefix: str) -> set[str]:
+    return {each["tag"] for each in journal.records(event=event) if each["tag"].startswith(prefix)}
