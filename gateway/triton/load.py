@@ -41,15 +41,12 @@ Sums = dict[tuple[str, str], float]
 class LoadReader:
     """Reads one metrics page."""
 
-    def __init__(
-        self, url: str, *, model: str | None = None, timeout_seconds: float = 2.0, tls: ssl.SSLContext | None = None
-    ) -> None:
-        """``model``: the Triton model that runs the engine; None: all on the page. ``tls``: for https, the default
-        context where none is given."""
+    def __init__(self, url: str, *, model: str | None = None, timeout_seconds: float = 2.0) -> None:
+        """``model``: the Triton model that runs the engine; None: all on the page."""
         self.url = url
         self._model = model
         self._timeout = timeout_seconds
-        self._tls = tls
+        self._tls = ssl.create_default_context() if url.startswith("https:") else None
 
     async def read(self) -> Load | None:
         """The load now; None where the page cannot be had in time or says nothing about it. Never raises."""
@@ -123,11 +120,8 @@ async def _fetched(url: str, tls: ssl.SSLContext | None) -> str:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(f"{url!r} is not a URL of http or https")
-    secure = parts.scheme == "https"
-    context = (tls or ssl.create_default_context()) if secure else None
-    reader, writer = await asyncio.open_connection(
-        parts.hostname, parts.port or (443 if secure else 80), ssl=context, limit=64 * 1024
-    )
+    port = parts.port or (80 if tls is None else 443)
+    reader, writer = await asyncio.open_connection(parts.hostname, port, ssl=tls, limit=64 * 1024)
     try:
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         writer.write(
