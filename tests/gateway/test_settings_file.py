@@ -19,10 +19,12 @@ class Disk:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "gateway.toml"
+        self.tried = asyncio.Event()
         self.write("one")
         self.source = SettingsFile(self.read, lambda _: (str(self.path),))
 
     def read(self) -> Settings:
+        self.tried.set()
         try:
             name = self.path.read_text()
         except OSError as exc:
@@ -83,10 +85,10 @@ async def test_whoever_asks_is_answered_at_once_and_wrong_ones_are_left_out(disk
         asked.set()
         assert (await anext(coming)).names == ["one"]
         disk.write("")
+        disk.tried.clear()
         following = asyncio.ensure_future(anext(coming))
         asked.set()
-        while asked.is_set():  # until it is read
-            await asyncio.sleep(0)
+        await asyncio.wait_for(disk.tried.wait(), 10)
         disk.write("third")
         asked.set()
         assert (await asyncio.wait_for(following, 10)).names == ["third"]
