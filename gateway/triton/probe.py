@@ -56,7 +56,7 @@ class Probe:
         timeout_seconds: float,
         random: Callable[[], float] = random.random,
     ) -> None:
-        """``timeout_seconds`` bounds each of the answers, of which a probe awaits four at most."""
+        """``timeout_seconds`` bounds each of the answers, of which a probe awaits three at most."""
         self._transport = transport
         self._model = model
         self._period = period_seconds
@@ -76,11 +76,11 @@ class Probe:
         """One probe. Never raises."""
         last, up = self._last, False
         try:
-            await self._within(self._transport.live())
-            up = True
             if not await self._within(self._transport.ready(self._model)):
+                await self._within(self._transport.live())
                 reason = f"answers, but its model '{self._model}' is not ready"
                 return Health(True, False, last.version, last.signature, reason)
+            up = True
             if last.ready and self._known > 0:
                 self._known -= 1
                 return Health(True, True, last.version, last.signature)
