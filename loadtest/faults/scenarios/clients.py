@@ -43,11 +43,15 @@ async def one_byte_a_second(stage: Stage, name: str) -> Result:
     watch = Watch(stage, stage.gateway(1))
     alone = await watch.play(stage.asks(stage.scale.of(20, 60)), clients=4)
     seconds = stage.scale.of(4.0, 20.0)
+    # Enough bytes to fill what the kernel holds, and few enough tokens that the engine has time for the others.
+    readers, pace_ms = stage.scale.of((2, 5.0), (8, 10.0))
     slow = [
         asyncio.ensure_future(
-            watch.client.ask(stage.ask(tokens=1500, delay_ms=1, read_bytes=1, read_every=1.0, leave_after=seconds))
+            watch.client.ask(
+                stage.ask(tokens=1500, delay_ms=pace_ms, read_bytes=1, read_every=1.0, leave_after=seconds)
+            )
         )
-        for _ in range(stage.scale.of(4, 16))
+        for _ in range(readers)
     ]
     await asyncio.sleep(seconds / 4)
     beside = await watch.play(stage.asks(stage.scale.of(20, 60)), clients=4)

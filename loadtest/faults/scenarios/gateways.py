@@ -116,8 +116,7 @@ async def rolling_restart(stage: Stage, name: str) -> Result:
     if not os.access(binary, os.X_OK):
         raise NotHere("nginx is not installed: apt-get install nginx")
     pair = [stage.keep(Gateway(stage.folder, model_toml(stage.tritons[:2]) + SETTINGS)) for _ in range(2)]
-    for gateway in pair:
-        await asyncio.to_thread(gateway.start)
+    await asyncio.gather(*(asyncio.to_thread(gateway.start) for gateway in pair))
     port = free_port()
     config = stage.folder / "nginx.conf"
     config.write_text(_NGINX.format(folder=stage.folder, first=pair[0].port, second=pair[1].port, port=port), "utf-8")
@@ -154,8 +153,7 @@ async def rolling_restart(stage: Stage, name: str) -> Result:
         savable=lambda seen: True,
         remarks=[f"both restarted while {len(watch.answers)} answers were streamed"],
     )
-    await asyncio.to_thread(pair[0].stop)
-    await asyncio.to_thread(pair[1].stop)
+    await asyncio.gather(*(asyncio.to_thread(gateway.stop) for gateway in pair))
     return result
 
 
@@ -233,7 +231,9 @@ async def clock_jumps(stage: Stage, name: str) -> Result:
 
 SCENARIOS = (
     Scenario("worker-killed", "kill -9 of one of two workers under load", worker_killed, short=False),
-    Scenario("rolling-restart", "two gateways behind nginx are restarted in turn under load", rolling_restart),
+    Scenario(
+        "rolling-restart", "two gateways behind nginx are restarted in turn under load", rolling_restart, timeout=300
+    ),
     Scenario("redis-killed", "kill -9 of the Redis that counts limits, then a restart", redis_killed, short=False),
     Scenario("clock-jumps", "the wall clock jumps an hour ahead, a day back, and home", clock_jumps, short=False),
 )
