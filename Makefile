@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-contracts check format clean
+.PHONY: help setup demo test test-contracts faults soak fleet bench check format clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,6 +18,18 @@ test: setup check ## style, types and all tests
 
 test-contracts: setup ## every release's model repository on a real tritonserver (minutes)
 	@TEST_CONTRACTS=all $(PY) -m pytest tests/model_repo_builder/triton_models/test_contracts_on_triton.py $(ARGS)
+
+faults: setup ## kill, freeze, overload and reload real Tritons and gateways; a table of what was lost (minutes)
+	@$(PY) -m loadtest.faults --output build/faults $(ARGS)
+
+soak: setup ## 100,000 short requests, a fifth of them left by their clients: memory and open files stay flat (minutes)
+	@$(PY) -m loadtest.soak $(ARGS)
+
+fleet: setup ## simulate 10 to 1,000 Tritons under the gateway's balancing code
+	@$(PY) -m loadtest.fleet $(ARGS)
+
+bench: setup ## what one streamed token costs the gateway, beside an application that only emits
+	@$(PY) -m loadtest.bench.fronts $(ARGS)
 
 check: setup ## style and types
 	@$(PY) -m ruff check .
