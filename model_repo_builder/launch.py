@@ -29,7 +29,7 @@ from model_repo_builder.deployment import Official
 from model_repo_builder.errors import LaunchError
 from model_repo_builder.official_launcher import argv, launcher
 from model_repo_builder.ports import Ports, address, check_ports
-from model_repo_builder.triton_log import Loading, loading, reason
+from model_repo_builder.triton_log import Loading, crash, loading, reason
 from model_repo_builder.tritonserver import check_llmapi_launch, find_mpirun, find_tritonserver, surroundings
 
 _POLL_SECONDS = 0.1
@@ -61,6 +61,8 @@ class TritonServer:
         self._folder = folder
         self._lifeline = lifeline
         self._log = log
+        self._searched = 0
+        self._crash: int | None = None
         self.host = host
         self.ports = ports
 
@@ -160,6 +162,14 @@ class TritonServer:
         size = os.fstat(self._log.fileno()).st_size
         return os.pread(self._log.fileno(), max(0, size - start), start)
 
+    def crash(self) -> int | None:
+        """The signal that the log says it crashed by. It may hang then: its handler may wait for a lock for ever."""
+        if self._crash is None:
+            new = self.log_bytes(self._searched)
+            self._crash = crash(new)
+            self._searched += new.rfind(b"\n") + 1  # the rest of the last line may still come
+        return self._crash
+
     @property
     def grpc_address(self) -> str:
         return address(self.host, self.ports.grpc)
@@ -191,6 +201,12 @@ class TritonServer:
         """Asks it to end: running requests may finish. Asked a second time it is killed."""
         self._process.send_signal(signal.SIGTERM)
 
+    def kill(self) -> None:
+        """Ends it by force, at once: the guard does so when the pipe closes."""
+        if self._lifeline >= 0:
+            os.close(self._lifeline)
+            self._lifeline = -1
+
     def stop(self) -> int:
         """Ends it, by force where asking does not help, and returns when nothing of it is left. Its exit code."""
         if self.wait_for(0) is None:
@@ -198,9 +214,7 @@ class TritonServer:
             if self.wait_for(EXIT_TIMEOUT_SECONDS + 5) is None:
                 self.terminate()
         code = self._process.wait()
-        if self._lifeline >= 0:
-            os.close(self._lifeline)
-            self._lifeline = -1
+        self.kill()  # of the guard's pipe there is only this end left
         shutil.rmtree(self._folder, ignore_errors=True)  # the guard may have ended before it could
         return code
 

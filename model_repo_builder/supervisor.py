@@ -7,6 +7,7 @@ prints nothing: ``Shown`` is told.
 from __future__ import annotations
 
 import math
+import signal
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -18,6 +19,12 @@ from model_repo_builder.triton_log import loading
 
 _ROUND_SECONDS = 0.1
 _PATIENCE_SECONDS = EXIT_TIMEOUT_SECONDS + 5
+# For the stack that a server that crashed writes. It ends by itself then, or never.
+_CRASH_SECONDS = 3
+_CRASHED = (
+    "tritonserver crashed ({}) and was ended; what it was answering is lost. Start it again. If it happens again, the "
+    "end of its log says where; two of them outlive a crash of one (--instances 2 --keep-going)"
+)
 
 
 class Shown(Protocol):
@@ -52,6 +59,7 @@ class Supervisor:
         self._asked: set[str] = set()
         self._stopping = False
         self._patience = math.inf
+        self._crashed: dict[str, float] = {}
         self._code = 0
 
     def terminate(self) -> None:
@@ -93,6 +101,9 @@ class Supervisor:
         self._shown.output(name, server)
         if code is not None:
             self._ended(name, server, code)
+        elif server.crash() is not None:
+            if time.monotonic() > self._crashed.setdefault(name, time.monotonic() + _CRASH_SECONDS):
+                server.kill()
         elif time.monotonic() > self._patience:
             server.terminate()  # one that was asked is killed
         elif name in self._loading:
@@ -110,6 +121,8 @@ class Supervisor:
         if self._stopping:
             del self._alive[name]
             self._code = self._code or code
+        elif (number := server.crash()) is not None:
+            self._lose(name, LaunchError(_CRASHED.format(signal.Signals(number).name), server.log_text()))
         elif name in self._loading:
             self._lose(name, server.did_not_start(code))
         else:
@@ -128,8 +141,7 @@ class Supervisor:
 
     def _kill(self, server: TritonServer) -> None:
         """It is busy loading, and would not listen to being asked."""
-        server.terminate()
-        server.terminate()
+        server.kill()
         server.wait()
 
     def _end(self) -> None:

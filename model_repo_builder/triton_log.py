@@ -1,7 +1,8 @@
-"""What tritonserver's log says: which models are loaded, and why it did not start.
+"""What tritonserver's log says: which models are loaded, why it did not start, and that it crashed.
 
 Pure text in, values out. Log lines are for people and change between releases, so what is found here is only
-ever shown, never acted upon; an unknown log gives its last error line.
+ever shown, never acted upon; an unknown log gives its last error line. The one exception is the line of a crash, after
+which nothing can be asked of the server any more.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ _PARSE_ERROR = re.compile(r"Error parsing text-format \S+: (.*)")
 _STATUS_PREFIX = re.compile(r"^(?:Internal|Invalid argument|Unavailable|Not found)\b[:\s-]*")
 # A Python exception comes with its traceback, whose line ends are written as backslash and n.
 _LINE_END = re.compile(r"\\n|\n")
+# What Triton's own handler of SIGABRT and SIGSEGV says, alone on its line, before it looks at the stack.
+_CRASHED = re.compile(rb"^Signal \((6|11)\) received\.\r?$", re.MULTILINE)
 _HARMLESS = ("CudaDriverHelper", "unable to create stream", "unable to create cuda")
 
 
@@ -56,6 +59,12 @@ def reason(log: str) -> str | None:
         line for line in log.splitlines() if line.startswith(("error:", "failed to")) or "error while loading" in line
     ]
     return _plain(last[0].removeprefix("error: ")) if last else None
+
+
+def crash(log: bytes) -> int | None:
+    """The signal by which the server crashed: SIGABRT or SIGSEGV."""
+    found = _CRASHED.search(log)
+    return int(found[1]) if found else None
 
 
 def _is_error(log: str, match: re.Match[str]) -> bool:

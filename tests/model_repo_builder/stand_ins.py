@@ -25,7 +25,9 @@ if behaviour == "fails":
     sys.exit(1)
 prefix = value("--backend-config").partition("shm-region-prefix-name=")[2]
 pathlib.Path("/dev/shm", prefix + "region").touch()
-signal.signal(signal.SIGTERM, signal.SIG_IGN if behaviour == "deaf" else lambda *_: os._exit(0))
+signal.signal(signal.SIGTERM, signal.SIG_IGN if behaviour in ("deaf", "crashes") else lambda *_: os._exit(0))
+if behaviour == "crashes":  # and hangs then, as the real one may
+    signal.signal(signal.SIGUSR1, lambda *_: print("double free or corruption (out)\nSignal (6) received.", flush=True))
 class Ready(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(503 if behaviour == "slow" else 200)

@@ -1,5 +1,6 @@
 """The launcher on a real tritonserver: it says why, it stops, and nothing is left behind."""
 
+import contextlib
 import os
 import re
 import select
@@ -141,10 +142,10 @@ def test_a_port_in_use_is_named_before_anything_starts(tmp_path: Path, name: str
     assert processes(repository) == []
 
 
-def launch(repository: Path, ports: Ports) -> "subprocess.Popen[bytes]":
+def launch(repository: Path, ports: Ports, *flags: str) -> "subprocess.Popen[bytes]":
     """The command itself, when it has said that Triton is ready."""
     numbers = ["--grpc-port", str(ports.grpc), "--http-port", str(ports.http), "--metrics-port", str(ports.metrics)]
-    command = [sys.executable, "-m", "model_repo_builder.cli", "launch", str(repository), *numbers]
+    command = [sys.executable, "-m", "model_repo_builder.cli", "launch", str(repository), *numbers, *flags]
     process = subprocess.Popen(command, stderr=subprocess.PIPE)
     assert process.stderr is not None
     for line in process.stderr:
@@ -172,3 +173,31 @@ def test_however_the_command_ends_nothing_is_left(tmp_path: Path, number: signal
         finally:
             process.kill()
     until(lambda: processes(repository) == [] and leftovers(prefix) == [])
+
+
+@pytest.mark.parametrize("hangs", [False, True], ids=["ends", "hangs"])
+@pytest.mark.parametrize("number", [signal.SIGABRT, signal.SIGSEGV])
+def test_a_crash_is_said_and_ends_it(tmp_path: Path, number: signal.Signals, hangs: bool) -> None:
+    repository, log = write_repository(tmp_path / "repository"), tmp_path / "log"
+    with launch(repository, Ports.free(), "--log-file", str(log)) as process:
+        try:
+            assert process.stderr is not None
+            os.kill(server_of(repository), number)
+            until(lambda: f"Signal ({number.value}) received.".encode() in log.read_bytes())
+            if hangs:
+                with contextlib.suppress(StopIteration, ProcessLookupError):  # it may have been faster
+                    os.kill(server_of(repository), signal.SIGSTOP)
+            said = process.stderr.read().decode("utf-8", "replace")
+            assert process.wait(DEADLINE) == 1
+        finally:
+            process.kill()
+    assert f"error: tritonserver crashed ({number.name}) and was ended" in said
+    until(lambda: not processes(repository))
+
+
+def server_of(repository: Path) -> int:
+    """The tritonserver itself: the process whose program has that name."""
+    everyone = (
+        path for path in Path("/proc").iterdir() if path.name.isdecimal() and str(repository) in command_line(path)
+    )
+    return next(int(path.name) for path in everyone if command_line(path).split()[0].endswith("/tritonserver"))

@@ -64,6 +64,19 @@ def test_when_one_dies_the_others_are_stopped(tmp_path: Path, repository: Path) 
     nothing_left(program)
 
 
+@pytest.mark.parametrize("asked", [False, True], ids=["by itself", "while it is asked to end"])
+def test_one_that_crashed_and_hangs_is_killed(tmp_path: Path, repository: Path, asked: bool) -> None:
+    program = write_tritonserver(tmp_path / "bin", "crashes")
+    with launched(command(repository, program), 1) as process:
+        if asked:
+            process.send_signal(signal.SIGTERM)
+        os.kill(calls(program)[0]["pid"], signal.SIGUSR1)
+        said = rest(process)
+    assert process.returncode == (128 + signal.SIGKILL if asked else 1)
+    assert asked or "error: tritonserver crashed (SIGABRT) and was ended" in said
+    nothing_left(program)
+
+
 def test_the_others_go_on_where_that_is_asked(tmp_path: Path, repository: Path) -> None:
     program = write_tritonserver(tmp_path / "bin")
     words = command(repository, program, "--instances", "2", STEP, "--keep-going")

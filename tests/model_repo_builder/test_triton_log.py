@@ -1,6 +1,6 @@
 import pytest
 
-from model_repo_builder.triton_log import Loading, loading, reason
+from model_repo_builder.triton_log import Loading, crash, loading, reason
 
 NOISE = 'E1122 15:32:47.0 9191 server.cc:241] "CudaDriverHelper has not been initialized."\n'
 END = "error: creating server: Internal - failed to load all models\n"
@@ -76,3 +76,18 @@ def test_loading() -> None:
     )
     assert loading(log) == Loading(("postprocessing",), ("tensorrt_llm",))
     assert loading("") == Loading((), ())
+
+
+@pytest.mark.parametrize(
+    ("log", "expected"),
+    [
+        pytest.param(b"double free or corruption (out)\nSignal (6) received.\n", 6, id="aborted"),
+        pytest.param(b"Signal (11) received.\n 0# 0x00005A in tritonserver\n", 11, id="a segmentation fault"),
+        pytest.param(b"Signal (15) received.\n", None, id="asked to end"),
+        pytest.param(b'I1122 15:32:47.0 1 m.cc:1] "id Signal (6) received."\n', None, id="inside of a line"),
+        pytest.param(b"Signal (6) received. Twice.\n", None, id="more on the line"),
+        pytest.param(b"", None, id="nothing"),
+    ],
+)
+def test_a_crash(log: bytes, expected: int | None) -> None:
+    assert crash(log) == expected
