@@ -21,7 +21,7 @@ from gateway.triton.h2.stream import Stream
 from gateway.triton.status import Status
 
 BEFORE_SETTINGS = 100  # calls, while the peer has not said how many it takes
-EARNED = 8  # frames that bring nothing, for one that does, and for each call
+EARNED = 8  # frames that bring nothing, for one that does, and for each call between two ticks
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class Connection:
         )
         self._next += 2
         self.streams[stream.id] = stream
-        self._chatter = max(0, self._chatter - EARNED)
+        self._chatter -= EARNED
         self._sender.begin(stream, headers)
         return stream
 
@@ -117,7 +117,7 @@ class Connection:
 
     def tick(self) -> None:
         """Some seconds have passed, in which a peer may chatter a little."""
-        self._chatter = 0
+        self._chatter = -EARNED * len(self.streams)
 
     def close(self) -> None:
         """No more calls. Those that are open end as cancelled."""
@@ -189,8 +189,8 @@ class Connection:
                 raise ProtocolError(Code.STREAM_CLOSED, "data of a stream that is over")
             return
         if payload or ended:
-            if self._chatter:
-                self._chatter = max(0, self._chatter - EARNED)
+            if self._chatter > 0:
+                self._chatter -= EARNED
         else:
             self._useless()
         stream.data(payload, size, ended)
@@ -224,7 +224,7 @@ class Connection:
         if stream.end is not None:
             news[stream] = None
             self._drop(stream, None if self._headers_ended and not stream.body else Code.CANCEL)
-        elif not self._headers_ended:
+        elif not stream.begun:
             self._useless()  # informational headers may come again and again
 
     def _on_rst_stream(self, flags: int, id: int, payload: bytes, news: dict[Stream, None]) -> None:

@@ -18,13 +18,13 @@ class Stream:
     """One request, sent whole, and the messages that answer it."""
 
     __slots__ = (
-        "_begun",
         "_debt",
         "_full",
         "_messages",
         "_reader",
         "_unread",
         "_window",
+        "begun",
         "body",
         "end",
         "id",
@@ -53,7 +53,7 @@ class Stream:
         self._unread = 0  # bytes of messages that nobody has taken
         self._messages: list[bytes] = []
         self._reader = MessageReader(largest_message)
-        self._begun = False
+        self.begun = False  # the headers of the answer are there
 
     def take(self) -> list[bytes]:
         """The messages that arrived since the last time. The window they fill is free again."""
@@ -86,7 +86,7 @@ class Stream:
             raise ProtocolError(Code.FLOW_CONTROL_ERROR, "more data on a stream than its window allows")
         self._window -= size
         self._debt += size
-        if not self._begun:
+        if not self.begun:
             self.end = End(Status.INTERNAL, "the server sent data before headers")
             return
         try:
@@ -102,16 +102,16 @@ class Stream:
 
     def headers(self, headers: Headers, ended: bool) -> None:
         """A header list: informational ones, the answer's, and the trailers."""
-        if not self._begun and not ended:
+        if not self.begun and not ended:
             if headers and headers[0][0] == b":status" and headers[0][1].startswith(b"1"):
                 return
-            self._begun = True
+            self.begun = True
             self.end = refusal(headers)
             return
         if not ended:
             self.end = End(Status.INTERNAL, "the server sent headers in the middle of its answer")
             return
-        refused = None if self._begun else refusal(headers)
+        refused = None if self.begun else refusal(headers)
         self.end = refused or end_of(headers)
         if self.end.status is Status.OK and not self._reader.empty:
             self.end = End(Status.INTERNAL, "the server's answer ended inside a message")
