@@ -151,6 +151,9 @@ class Replay(asyncio.Protocol):
             self._transport.write(bytes(self._out))
             self._out.clear()
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._left.clear()
+
     def pause_writing(self) -> None:
         self._paused = True
 
