@@ -254,6 +254,8 @@ def _beside(work: Callable[[], object]) -> asyncio.Future[object]:
     """The work in a thread that nobody waits for at exit: a resolver may hang for half a minute."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[object] = loop.create_future()
+    # Whoever waited may have been cancelled: then nobody asks how it went, and asyncio would complain.
+    future.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     def settle(result: object, error: Exception | None) -> None:
         if future.done():
