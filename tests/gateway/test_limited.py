@@ -25,13 +25,14 @@ from tests.support.redis import RedisServer, redis_server
 from tests.support.tokenizer import TokenizerFolder
 from tests.support.triton import ScriptedTriton
 
-KEYS = {name: f"qtg-{name}-{'k' * 32}" for name in ("alice", "bob", "carol", "dave", "erin", "frank", "boss")}
+KEYS = {name: f"qtg-{name}-{'k' * 32}" for name in ("alice", "bob", "carol", "dave", "erin", "frank", "gina", "boss")}
 LIMITS = {
     "bob": "requests_per_minute = 2",
     "carol": "tokens_per_minute = 300",
     "dave": "tokens_per_minute = 1000",
     "erin": 'models = ["ensemble"]',
     "frank": "tokens_per_minute = 10",
+    "gina": "max_streams = 1",
     "boss": "admin = true",
 }
 
@@ -88,6 +89,12 @@ def start(
 @pytest.fixture(scope="module")
 def keyed(start: Start) -> Keyed:
     return start('open = ["/metrics"]')
+
+
+@pytest.fixture(scope="module")
+def changing(start: Start) -> Keyed:
+    """Whose key file tests may change."""
+    return start()
 
 
 @pytest.fixture(scope="module")
@@ -175,8 +182,32 @@ def test_what_fails_costs_nothing(keyed: Keyed) -> None:
     assert abs(remaining[0] - remaining[1]) < 50, "the guess of the first was given back"
 
 
-def test_keys_change_while_a_stream_runs(start: Start) -> None:
-    keyed = start()
+def test_a_limit_of_streams(keyed: Keyed) -> None:
+    body = {
+        "model": "direct",
+        "stream": True,
+        "messages": messages(Script(text="one two three four five", hang_after=3)),
+    }
+    headers = {"x-api-key": KEYS["gina"]}
+    url = f"{keyed.gateway.api}/chat/completions"
+    with httpx.stream("POST", url, json=body, headers=headers, timeout=60) as stream:
+        lines = stream.iter_lines()  # kept: a forgotten iterator closes the connection
+        assert next(lines).startswith("data: ")
+        reply = keyed.chat("gina")
+        assert (reply.status_code, reply.json()["error"]["code"]) == (429, "rate_limit_exceeded")
+        assert keyed.chat("alice").status_code == 200, "everyone else is undisturbed"
+    until(lambda: keyed.chat("gina").status_code == 200, "the place was never given back")
+
+
+def test_a_large_body_without_a_key_is_not_waited_for(keyed: Keyed) -> None:
+    with httpx.Client(base_url=keyed.gateway.url, timeout=60) as client:
+        reply = client.post("/v1/chat/completions", content=b" " * 8_000_000)
+        assert reply.status_code == 401
+        assert client.get("/healthz").status_code == 200
+
+
+def test_keys_change_while_a_stream_runs(changing: Keyed) -> None:
+    keyed = changing
     body = {"model": "direct", "stream": True, "max_tokens": 400}
     body |= {"messages": messages(Script(text="a b", repeat=True, delay_ms=20))}
     headers = {"x-api-key": KEYS["alice"]}
@@ -191,9 +222,11 @@ def test_keys_change_while_a_stream_runs(start: Start) -> None:
         assert [line for line in lines if line][-1] == "data: [DONE]", "the stream was let to its end"
 
 
-def test_a_broken_key_file_keeps_the_old_keys(start: Start) -> None:
-    keyed = start()
-    whole = keyed.keys.read_text()
+def test_a_broken_key_file_keeps_the_old_keys(changing: Keyed) -> None:
+    keyed = changing
+    whole = tables(*KEYS)
+    keyed.keys.write_text(whole)
+    until(lambda: keyed.chat("alice").status_code == 200, "the new keys were not taken up")
     for said, harm in [
         ("not valid TOML", lambda: keyed.keys.write_text(whole[: len(whole) // 2 + 7])),
         ("nothing else", lambda: keyed.keys.write_text("")),
@@ -265,11 +298,8 @@ def test_the_log_has_names_and_never_keys(keyed: Keyed) -> None:
     ("keys", "settings", "said"),
     [
         pytest.param(None, "", "keys.toml cannot be read: No such file", id="no-file"),
-        pytest.param("", "", "keys.toml is wrong", id="empty"),
         pytest.param("[[keys]", "", "keys.toml is not valid TOML", id="half-written"),
         pytest.param(tables("bob"), 'redis = "127.0.0.1:6379"', "[keys] redis must be a URL", id="redis-url"),
-        pytest.param(tables("bob"), 'redis_away = "maybe"', "open or closed", id="redis-away"),
-        pytest.param(tables("bob"), 'open = ["/v1/models"]', "only these can be opened", id="open-too-much"),
     ],
 )
 def test_a_start_that_cannot_work(
