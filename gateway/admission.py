@@ -56,7 +56,6 @@ class Admission:
         self._clock = clock
         self._lanes: dict[str, _Lane] = {}
         self._streams: Counter[str] = Counter()
-        self._closed = False
 
     def slot(self, model: str, caller: Caller, tokens: int, room: Callable[[], bool]) -> Slot:
         """``async with admission.slot(…) as waited``: the right to generate, and the seconds it took to get it.
@@ -73,22 +72,13 @@ class Admission:
         prompt can have."""
         lane = self._lane(model)
         self._check_streams(lane, caller)
-        if self._closed or (lane.queue and not lane.queue.fits(tokens)):
+        if lane.queue and not lane.queue.fits(tokens):
             raise self._refused(lane, "full")
 
     def wake(self, model: str | None = None) -> None:
         """There may be room now: for one model's engine, or for any."""
         for lane in list(self._lanes.values()) if model is None else [self._lane(model)]:
             self._let_in(lane)
-
-    def close(self) -> None:
-        """Refuses who waits and who comes: the process ends."""
-        self._closed = True
-        for lane in self._lanes.values():
-            while (ticket := lane.queue.pop()) is not None:
-                if not ticket.item.admitted.done():
-                    ticket.item.admitted.set_exception(self._refused(lane, "closed"))
-            self._gauge(lane)
 
     def waiting(self, model: str) -> int:
         """Requests in the queue of a model's engine."""
@@ -102,7 +92,7 @@ class Admission:
 
     def _enter(self, lane: _Lane, room: Callable[[], bool]) -> bool:
         """Whether somebody who comes now need not wait."""
-        return not lane.queue and not lane.letting_in and not self._closed and room()
+        return not lane.queue and not lane.letting_in and room()
 
     async def _wait(self, lane: _Lane, caller: Caller, tokens: int, room: Callable[[], bool]) -> None:
         loop = asyncio.get_running_loop()
@@ -110,7 +100,7 @@ class Admission:
         if not lane.queue:
             lane.drain.started(self._clock())
         waiter = _Waiter(room, admitted)
-        ticket = None if self._closed else lane.queue.push(caller.name, caller.priority, tokens, waiter)
+        ticket = lane.queue.push(caller.name, caller.priority, tokens, waiter)
         if ticket is None:
             raise self._refused(lane, "full")
         self._gauge(lane)
@@ -161,13 +151,11 @@ class Admission:
             ticket.item.admitted.set_exception(self._refused(lane, "timeout"))
 
     def _refused(self, lane: _Lane, reason: str) -> Overloaded:
-        reason = "closed" if self._closed else reason
         self._metrics.not_admitted.labels(lane.model, reason).inc()
         seconds = lane.drain.retry_after(len(lane.queue) + 1, self._clock()) if lane.queue else 1
         message = {
             "full": f"Every engine of '{lane.model}' is busy, and {len(lane.queue)} requests wait already.",
             "timeout": f"No engine of '{lane.model}' was free within {self.limits.queue_seconds:g} seconds.",
-            "closed": "This gateway is shutting down.",
         }[reason]
         return Overloaded(f"{message} Try again in {seconds} s.", retry_after=seconds)
 

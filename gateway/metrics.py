@@ -32,7 +32,9 @@ class Metrics:
         self.requests = Counter(
             "gateway_requests", "Generations by outcome.", ["model", "outcome"], registry=self.registry
         )
-        self.in_flight = self._gauge("gateway_requests_in_flight", "Generations running now.")
+        self.in_flight = self._gauge(
+            "gateway_requests_in_flight", "Generations under way now, those that wait included."
+        )
         self.first_token = Histogram(
             "gateway_time_to_first_token_seconds",
             "From the start of the generation to its first text.",
@@ -62,7 +64,7 @@ class Metrics:
         )
         self.queue_requests = self._gauge("gateway_queue_requests", "Generations waiting now.")
         self.queue_tokens = self._gauge("gateway_queue_tokens", "Tokens of the prompts that wait now.")
-        # reasons: full, timeout, left (the client), closed (this gateway), streams (too many of one key)
+        # reasons: full, timeout, left (the client), streams (too many of one key)
         self.not_admitted = Counter(
             "gateway_not_admitted", "Generations that were not let in.", ["model", "reason"], registry=self.registry
         )

@@ -79,10 +79,15 @@ class Answering:
         choices = await while_connected(request.receive, _collect(deltas, prepared))
         return json_response(body(choices), headers=ignored_header(prepared.ignored) | queue_header(waits))
 
-    async def deltas(self, request: Request, prepared: Prepared) -> list[Delta]:
-        """The deltas of one answer, for encoders that fold into a body what they would have streamed."""
-        deltas = billed(request, prepared, self.service.stream(prepared))
-        return await while_connected(request.receive, _all(deltas))
+    async def folded(
+        self, request: Request, prepared: Prepared, push: Callable[[Delta], object], body: Callable[[], Content]
+    ) -> Response:
+        """One body, folded by an encoder from what it would have streamed."""
+        waits: list[float] = []
+        deltas = billed(request, prepared, self.service.stream(prepared, waits.append))
+        for delta in await while_connected(request.receive, _all(deltas)):
+            push(delta)
+        return json_response(body(), headers=ignored_header(prepared.ignored) | queue_header(waits))
 
 
 async def _all(deltas: AsyncGenerator[Delta, None]) -> list[Delta]:

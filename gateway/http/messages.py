@@ -57,9 +57,7 @@ def router(answering: Answering) -> APIRouter:
             stream = MessageStream(events, request_id=request.state.request_id)
             return await answering.streamed(request, prepared, stream, error=stream.error)
         reply = MessageReply(events)
-        for delta in await answering.deltas(request, prepared):
-            reply.push(delta)
-        return json_response(reply.body, headers=ignored_header(prepared.ignored))
+        return await answering.folded(request, prepared, reply.push, lambda: reply.body)
 
     @routes.post("/count_tokens", openapi_extra=described(CountRequest))
     async def count_tokens(request: Request) -> Response:

@@ -52,9 +52,7 @@ def router(answering: Answering) -> APIRouter:
             stream = ResponsesStream(**head, request=asked)
             return await answering.streamed(request, prepared, stream, error=stream.error)
         reply = ResponsesReply(**head, request=asked)
-        for delta in await answering.deltas(request, prepared):
-            reply.push(delta)
-        return json_response(reply.body(), headers=ignored_header(prepared.ignored))
+        return await answering.folded(request, prepared, reply.push, reply.body)
 
     @routes.post("/input_tokens", openapi_extra=described(ResponsesRequest))
     async def input_tokens(request: Request) -> Response:

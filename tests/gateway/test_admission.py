@@ -239,17 +239,6 @@ async def test_waiting_counts_as_a_stream_until_it_ends() -> None:
     assert not engine.admission._streams
 
 
-async def test_closing_refuses_who_waits_and_who_comes() -> None:
-    engine = Engine(1)
-    running, waiting = engine.start("running"), engine.start("waiting")
-    await until(lambda: engine.admission.waiting("m") == 1)
-    engine.admission.close()
-    assert "shutting down" in (await refusal(waiting)).message
-    assert isinstance(await refusal(engine.start("late")), Overloaded)
-    engine.end.set()
-    await running
-
-
 async def test_models_do_not_wait_for_each_other() -> None:
     engine = Engine(0)
     engine.start("m")

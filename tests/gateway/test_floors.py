@@ -20,7 +20,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
     10: ("server",),
     9: ("http",),
     8: ("service", "embedder"),
-    7: ("attempts", "reload", "triton.h2"),
+    7: ("attempts", "gate", "reload", "triton.h2"),
     6: ("within", "admission", "keys", "limits", "triton", "settings", "fan_out", "offload"),
     5: ("listening", "logs", "tls", "tokenizer", "embedding_tokenizer", "checkpoint", "metrics"),
     4: (

@@ -66,6 +66,22 @@ async def test_ten_times_what_the_engines_take(gateway: Gateway, stream: bool) -
     assert gateway.metric("gateway_requests_in_flight", model="direct") == 0
 
 
+ENDPOINTS: dict[str, dict[str, Any]] = {
+    "/v1/chat/completions": {"messages": messages("hi")},
+    "/v1/completions": {"prompt": "hi"},
+    "/v1/responses": {"input": "hi"},
+    "/v1/messages": {"messages": messages("hi"), "max_tokens": 5},
+}
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "collected"])
+@pytest.mark.parametrize("path", ENDPOINTS)
+def test_every_endpoint_tells_the_time_in_the_queue(gateway: Gateway, path: str, stream: bool) -> None:
+    asked = {"model": "direct", "stream": stream, **ENDPOINTS[path]}
+    reply = httpx.post(f"{gateway.url}{path}", json=asked, timeout=PATIENCE)
+    assert (reply.status_code, reply.headers["x-queue-time-ms"]) == (200, "0"), reply.text
+
+
 def test_who_leaves_the_queue_never_reaches_the_engine(gateway: Gateway, scripted_triton: ScriptedTriton) -> None:
     journal = scripted_triton.journal
     running = [RawClient(gateway, body(f"holds-{n}", True, text="x", hang_after=0)) for n in range(CAPACITY)]
