@@ -115,8 +115,8 @@ async def rolling_restart(stage: Stage, name: str) -> Result:
     binary = shutil.which("nginx") or "/usr/sbin/nginx"
     if not os.access(binary, os.X_OK):
         raise NotHere("nginx is not installed: apt-get install nginx")
-    pair = [stage.keep(Gateway(stage.folder, model_toml(stage.tritons[:2]) + SETTINGS)) for _ in range(2)]
-    await asyncio.gather(*(asyncio.to_thread(gateway.start) for gateway in pair))
+    other = stage.keep(Gateway(stage.folder, model_toml(stage.tritons) + SETTINGS))
+    pair = await asyncio.gather(asyncio.to_thread(stage.gateway, 3), asyncio.to_thread(_started, other))
     port = free_port()
     config = stage.folder / "nginx.conf"
     config.write_text(_NGINX.format(folder=stage.folder, first=pair[0].port, second=pair[1].port, port=port), "utf-8")
@@ -153,8 +153,13 @@ async def rolling_restart(stage: Stage, name: str) -> Result:
         savable=lambda seen: True,
         remarks=[f"both restarted while {len(watch.answers)} answers were streamed"],
     )
-    await asyncio.gather(*(asyncio.to_thread(gateway.stop) for gateway in pair))
+    await asyncio.to_thread(other.stop)
     return result
+
+
+def _started(gateway: Gateway) -> Gateway:
+    gateway.start()
+    return gateway
 
 
 async def redis_killed(stage: Stage, name: str) -> Result:
