@@ -109,6 +109,13 @@ def _signals_of_the_main_thread_have_their_stack(signal_stack: SignalStack) -> I
         pytest.fail("the main thread's signal stack was replaced: load OpenVINO's models in a thread of their own")
 
 
+@pytest.fixture(autouse=True)
+def _tritons_of_the_session_run(request: pytest.FixtureRequest) -> None:
+    for name in ("scripted_triton", "openvino_triton", "seedling_triton"):
+        if name in request.fixturenames:
+            request.getfixturevalue(name).check()
+
+
 @pytest.fixture(scope="session")
 def seedling_triton(session_dir: Path) -> Iterator[Triton]:
     """All five models, the engine among them the CPU engine with Seedling, the Qwen that comes with the project."""

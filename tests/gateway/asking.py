@@ -13,6 +13,8 @@ import httpx
 from loadtest.engine.script import Script, script_text
 from tests.support.gateway import Gateway
 
+PATIENCE_SECONDS = 30
+
 
 def messages(script: Script | str) -> list[dict[str, str]]:
     return [{"role": "user", "content": script if isinstance(script, str) else script_text(script)}]
@@ -32,7 +34,7 @@ def ask(gateway: Gateway, script: Script | str, *, model: str = "direct", stream
     body: dict[str, Any] = {"model": model, "messages": messages(script), "stream": stream, **fields}
     if stream:
         body["stream_options"] = {"include_usage": True}
-    reply = httpx.post(f"{gateway.api}/chat/completions", json=body, timeout=60)
+    reply = httpx.post(f"{gateway.api}/chat/completions", json=body, timeout=PATIENCE_SECONDS)
     assert reply.status_code == 200, reply.text
     if not stream:
         whole = reply.json()
@@ -64,7 +66,7 @@ class RawClient:
         path: str = "/v1/chat/completions",
     ) -> None:
         address = urlsplit(gateway.url)
-        self._socket = socket.create_connection((address.hostname, address.port), timeout=30)
+        self._socket = socket.create_connection((address.hostname, address.port), timeout=PATIENCE_SECONDS)
         payload = json.dumps(body).encode()
         length = declared_length or len(payload)
         head = f"POST {path} HTTP/1.1\r\nhost: {address.netloc}\r\ncontent-length: {length}\r\n\r\n"

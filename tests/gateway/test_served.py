@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from openai import OpenAI
 
-from tests.gateway.asking import Answer, ask
+from tests.gateway.asking import PATIENCE_SECONDS, Answer, ask
 from tests.support.gateway import Gateway
 
 ROUTES = ["direct", "ensemble", "bls"]
@@ -49,6 +49,6 @@ def test_a_stop_string_from_the_middle_of_the_answer(served: Gateway, reference:
 
 def test_the_sdk_streams_from_the_engine(served: Gateway, reference: Answer) -> None:
     asked: Any = [{"role": "user", "content": CONVERSATION}]
-    with OpenAI(base_url=served.api, api_key="none") as client:
+    with OpenAI(base_url=served.api, api_key="none", timeout=PATIENCE_SECONDS, max_retries=0) as client:
         stream = client.chat.completions.create(model="auto", messages=asked, temperature=0, max_tokens=60, stream=True)
         assert "".join(chunk.choices[0].delta.content or "" for chunk in stream) == reference.text

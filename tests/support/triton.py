@@ -27,6 +27,7 @@ from tritonclient.grpc import model_config_pb2, service_pb2, service_pb2_grpc
 
 from loadtest.engine import FOLDER as SCRIPTED_ENGINE
 from loadtest.engine.journal import Journal
+from model_repo_builder.triton_log import crash
 from tests.support.children import die_with_parent
 from tests.support.tokenizer import TokenizerFolder
 
@@ -73,6 +74,13 @@ class Triton:
     @property
     def gateway_toml(self) -> Path:
         return self.repository / "gateway.toml"
+
+    def check(self) -> None:
+        """Fails at once where the server crashed, rather than after the deadlines of each test that asks it."""
+        log = self.log.read_bytes()
+        tail = log[-4000:].decode("utf-8", "replace")
+        assert crash(log) is None, f"tritonserver crashed in an earlier test:\n{tail}"
+        assert self.process.poll() is None, f"tritonserver ended with {self.process.returncode}:\n{tail}"
 
 
 @dataclass(frozen=True, slots=True)
