@@ -31,7 +31,10 @@ class H2Call:
 
     async def begin(self) -> None:
         """CallFailed where no server is there."""
-        self._link = self._links.free() or await self._links.link()
+        link = self._links.free()
+        while link is None or not link.room:  # others that waited for the same link may have filled it
+            link = await self._links.link()
+        self._link = link
         self._stream = self._link.open(self._headers, self._body, self._wake)
 
     @property

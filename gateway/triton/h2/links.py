@@ -123,7 +123,10 @@ class Links:
         if self._connecting is None:
             self._connecting = asyncio.ensure_future(self._connect())
             self._connecting.add_done_callback(self._connect_ended)
-        await asyncio.shield(self._connecting)
+        try:
+            await asyncio.shield(self._connecting)
+        except CallFailed as exc:
+            raise CallFailed(exc.end) from None  # each its own: one exception raised by many keeps all their stacks
 
     def _connect_ended(self, task: asyncio.Task[None]) -> None:
         self._connecting = None

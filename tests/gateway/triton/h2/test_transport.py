@@ -85,6 +85,26 @@ async def test_a_full_connection_gets_a_second_one() -> None:
             await stream.aclose()
 
 
+async def test_many_that_begin_at_once_do_not_overfill_a_connection() -> None:
+    most = 0
+
+    async def behave(peer: Peer, number: int) -> None:
+        nonlocal most
+        waiting: list[int] = []
+        while True:
+            waiting.append(await peer.request())
+            most = max(most, len(waiting))
+            if len(waiting) == 3:
+                for id in waiting:
+                    peer.say(answer(id), message(id, LAST), trailers(id))
+                waiting.clear()
+
+    async with wire(behave, settings=[(frames.MAX_CONCURRENT_STREAMS, 3)]) as server, h2(server.address) as transport:
+        answers = await asyncio.gather(*(read(transport, Call("m", str(number), ())) for number in range(48)))
+    assert [numbers(each) for each in answers] == [[3]] * 48
+    assert most == 3
+
+
 async def test_where_all_are_full_a_call_waits_for_room() -> None:
     async with serving(options=MAX_STREAMS) as server, h2(server.address, most_connections=1) as transport:
         await transport.live()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from gateway.triton.h2 import frames
@@ -57,7 +57,11 @@ class Wire:
 
 @contextlib.asynccontextmanager
 async def wire(
-    behave: Callable[[Peer, int], Awaitable[None]], *, greet: bool = True, tls: ssl.SSLContext | None = None
+    behave: Callable[[Peer, int], Awaitable[None]],
+    *,
+    greet: bool = True,
+    settings: Sequence[tuple[int, int]] = (),
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Wire]:
     """``behave`` is run for each connection, with its number. It is closed when the test ends."""
     tasks: set[asyncio.Task[None]] = set()
@@ -69,7 +73,7 @@ async def wire(
         with contextlib.suppress(EOFError, ConnectionError, asyncio.CancelledError):
             if greet:
                 assert await reader.readexactly(len(PREFACE)) == PREFACE
-                peer.say(greeting())
+                peer.say(greeting(*settings))
             await behave(peer, len(served.connections) - 1)
             await reader.read()  # until the client leaves
         writer.close()
