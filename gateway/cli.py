@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -136,6 +137,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         source = SettingsFile(lambda: read_settings(args, os.environ), lambda settings: _paths(args, settings))
         server = source.settings.server
         logs.configure(server.log_level)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until somebody can act on it: what it asks for is done just now
         if server.workers > 1:
             return Workers(source).run()
         listener = listen(server.host, server.port)

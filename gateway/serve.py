@@ -7,7 +7,7 @@ import ipaddress
 import logging
 import signal
 import socket
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable
 
 from gateway import __version__
 from gateway.core.errors import SettingsError
@@ -19,7 +19,7 @@ from gateway.http.closing import Closing
 from gateway.lineup import Lineup
 from gateway.metrics import Metrics
 from gateway.reload import SettingsFile, updates
-from gateway.server import Server
+from gateway.server import Server, handling
 from gateway.service import Service
 from gateway.settings import Settings
 from gateway.tls import ServerTls
@@ -37,14 +37,8 @@ async def serve_alone(source: SettingsFile, listener: socket.socket) -> None:
         names = ", ".join(settings.names)
         logger.info("gateway %s on %s://%s:%d, models: %s", __version__, settings.server.scheme, host, port, names)
 
-    await serve(
-        settings,
-        listener,
-        Metrics(),
-        updates=updates(source, asked),
-        signals={signal.SIGHUP: asked.set},
-        started=started,
-    )
+    with handling({signal.SIGHUP: asked.set}):
+        await serve(settings, listener, Metrics(), updates=updates(source, asked), started=started)
     logger.info("gateway stopped")
 
 
@@ -54,7 +48,6 @@ async def serve(
     metrics: Metrics,
     *,
     updates: AsyncGenerator[Settings, None],
-    signals: Mapping[signal.Signals, Callable[[], None]],
     started: Callable[[], None],
     changed: Callable[[], None] = lambda: None,
 ) -> None:
@@ -100,7 +93,7 @@ async def serve(
         await lineup.start()
         async with gate:
             following = asyncio.ensure_future(follow())
-            await process.run(listener, signals=signals, started=started)
+            await process.run(listener, started=started)
     finally:
         if following is not None:
             following.cancel()

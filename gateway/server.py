@@ -63,17 +63,10 @@ class Server:
             self._pressed.set()
         self._asked.set()
 
-    async def run(
-        self,
-        listener: socket.socket,
-        *,
-        signals: Mapping[signal.Signals, Callable[[], None]],
-        started: Callable[[], None],
-    ) -> None:
-        """Serves until it is stopped. ``signals``: what to do at other signals. ``started``: requests are taken."""
+    async def run(self, listener: socket.socket, *, started: Callable[[], None]) -> None:
+        """Serves until it is stopped. ``started``: requests are taken."""
         self._uvicorn.on_start = started
-        handlers = {signal.SIGTERM: self.stop, signal.SIGINT: self.stop, **signals}
-        with _handling(handlers):
+        with handling({signal.SIGTERM: self.stop, signal.SIGINT: self.stop}):
             ending = asyncio.ensure_future(self._end())
             try:
                 await self._uvicorn.serve(sockets=[listener])
@@ -117,7 +110,8 @@ class _Uvicorn(uvicorn.Server):
 
 
 @contextlib.contextmanager
-def _handling(handlers: Mapping[signal.Signals, Callable[[], None]]) -> Iterator[None]:
+def handling(handlers: Mapping[signal.Signals, Callable[[], None]]) -> Iterator[None]:
+    """Inside of it signals are calls in the event loop."""
     loop = asyncio.get_running_loop()
     for number, handler in handlers.items():
         loop.add_signal_handler(number, handler)

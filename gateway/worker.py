@@ -96,7 +96,6 @@ async def _serve(settings: Settings, listener: socket.socket, line: Line, folder
             listener,
             Metrics(folder),
             updates=line.updates(),
-            signals={},
             started=lambda: line.say("serving"),
             changed=lambda: line.say("changed"),
         )
