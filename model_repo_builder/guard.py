@@ -2,8 +2,9 @@
 
 A small process between the launcher and tritonserver (or mpirun). FD is the read end of a pipe that the launcher
 holds: when it closes, for whatever reason, even SIGKILL, the server and all its helper processes are killed. However
-the run ends, the guard removes the shared memory with the prefix and the private folder. It passes SIGTERM on
-once, to tritonserver itself where mpirun runs it; a second one kills. Standard library only.
+the run ends, the guard removes the shared memory with the prefix, the private folder and, where no other server runs,
+the folders that killed ones left in /tmp. It passes SIGTERM on once, to tritonserver itself where mpirun runs it; a
+second one kills. Standard library only.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
@@ -54,6 +56,20 @@ def main(arguments: list[str]) -> int:
         for leftover in SHARED_MEMORY.glob(f"{prefix}*"):
             leftover.unlink(missing_ok=True)
         shutil.rmtree(folder, ignore_errors=True)
+        remove_environments(Path("/tmp"), lambda: any(map(_is_tritonserver, _parents())))
+
+
+def remove_environments(place: Path, is_one_running: Callable[[], bool]) -> None:
+    """What servers that were killed left: their Python backend makes an empty folder, whose place nobody can choose.
+
+    Which belongs to whom cannot be told, so nothing is removed while any server runs on this machine. A server that
+    starts now has its folder after we looked.
+    """
+    found = list(place.glob("python_env_??????"))
+    if not is_one_running():
+        for folder in found:
+            with contextlib.suppress(OSError):  # somebody else's, or not empty
+                folder.rmdir()
 
 
 def _watch(server: subprocess.Popen[bytes], pipe: int, wake: int) -> int:
