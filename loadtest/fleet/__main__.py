@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+from loadtest.fleet.cost import costs
 from loadtest.fleet.policies import NAMES
 from loadtest.fleet.report import plot, table
 from loadtest.fleet.simulation import Scenario
@@ -37,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=1, help="processes (1)")
     parser.add_argument("--plots", type=Path, metavar="FOLDER", help="write NAME.png there; needs matplotlib")
     parser.add_argument("--quick", action="store_true", help="few requests, one seed: to see that all works")
+    parser.add_argument("--cost", action="store_true", help="instead, measure what a lease costs in processor time")
     given = parser.parse_args(arguments)
     if not 1 <= given.tritons <= 1000 or given.seeds < 1 or given.jobs < 1 or given.gateways < 1 or given.seconds <= 0:
         parser.error("--tritons must be 1 to 1000; --seeds, --jobs, --gateways and --seconds must be more than 0")
@@ -44,6 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--load must be above 0, up to 10, and shares between 0 and 1")
     if given.plots is not None and find_spec("matplotlib") is None:
         parser.error("--plots needs matplotlib: pip install '.[bench]'")
+    if given.cost:
+        print(costs((10, 1000), (64, 1024, 8192), requests=40 if given.quick else 400))
+        return 0
     scenario = Scenario(
         tritons=min(given.tritons, 6) if given.quick else given.tritons,
         seconds=20.0 if given.quick else given.seconds,

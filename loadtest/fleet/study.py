@@ -48,22 +48,22 @@ def varied(name: str, title: str, scenario: Scenario, option: str, values: Seque
     return Study(name, title, tuple(rows))
 
 
-_MANY = Scenario(32, load=1.0, seconds=45.0, warm_seconds=15.0)
+_MANY = Scenario(16, load=1.0, seconds=45.0, warm_seconds=15.0)
 _FEW_POLICIES = ("random", "round robin", "tokens of two", "prefix", "default")
 STUDIES = (
-    compared("10", "10 Tritons", Scenario(10, load=1.0, seconds=60.0, warm_seconds=20.0)),
-    compared("32", "32 Tritons", _MANY),
-    compared("100", "100 Tritons", Scenario(100, load=1.0, seconds=30.0, warm_seconds=10.0), _FEW_POLICIES),
+    compared("10", "10 Tritons", Scenario(10, load=1.0, seconds=45.0, warm_seconds=15.0)),
+    compared("16", "16 Tritons", _MANY),
+    compared("100", "100 Tritons", Scenario(100, load=1.0, seconds=24.0, warm_seconds=8.0), _FEW_POLICIES),
     compared(
         "1000",
         "1,000 Tritons",
-        Scenario(1000, load=1.0, seconds=15.0, warm_seconds=5.0),
+        Scenario(1000, load=1.0, seconds=12.0, warm_seconds=4.0),
         ("random", "tokens of two", "default"),
     ),
-    compared("full", "32 Tritons, asked for more than they can do", replace(_MANY, load=1.6), _FEW_POLICIES),
+    compared("full", "16 Tritons, asked for more than they can do", replace(_MANY, load=1.6), _FEW_POLICIES),
     compared(
         "gateways",
-        "32 Tritons, four gateways that know nothing of each other",
+        "16 Tritons, four gateways that know nothing of each other",
         replace(_MANY, gateways=4),
         ("tokens of two", "tokens of eight, pace", "homes", "prefix", "default"),
     ),
@@ -75,7 +75,7 @@ STUDIES = (
     ),
     compared(
         "slow",
-        "32 Tritons, half of them five times slower",
+        "16 Tritons, half of them five times slower",
         replace(_MANY, load=0.6, slow_share=0.5),
         ("random", "round robin", "tokens of two", "tokens of two, pace", "default"),
     ),
@@ -88,14 +88,14 @@ STUDIES = (
     ),
     varied(
         "eject",
-        "Three of 32 Tritons thirty times slower: ejected from so many times on",
+        "Two of 16 Tritons thirty times slower: ejected from so many times on",
         replace(_MANY, load=0.6, slow_share=0.1, slower=30.0),
         "slow_eject",
         (0.0, 4.0, 8.0, 16.0),
     ),
     compared(
         "deaths",
-        "Six of 32 Tritons die and come back",
+        "Three of 16 Tritons die and come back",
         replace(_MANY, load=0.7, die_share=0.2),
         ("random", "round robin", "tokens of two", "default"),
     ),

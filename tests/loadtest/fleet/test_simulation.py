@@ -16,7 +16,7 @@ from loadtest.fleet.simulation import Scenario, Simulation
 from loadtest.fleet.study import STUDIES, Study, run
 from loadtest.fleet.workload import MAX_TOKENS, conversations
 
-SMALL = Scenario(6, seconds=25.0, warm_seconds=5.0)
+SMALL = Scenario(4, seconds=20.0, warm_seconds=5.0)
 
 
 def simulated(policy: str, scenario: Scenario = SMALL, seed: int = 1) -> Figures:
@@ -25,18 +25,18 @@ def simulated(policy: str, scenario: Scenario = SMALL, seed: int = 1) -> Figures
 
 
 def test_the_workload_is_what_it_says() -> None:
-    asked = conversations(tritons=50, seconds=200.0, load=0.5, seed=3)
-    assert asked == conversations(tritons=50, seconds=200.0, load=0.5, seed=3)
+    asked = conversations(tritons=20, seconds=200.0, load=0.5, seed=3)
+    assert asked == conversations(tritons=20, seconds=200.0, load=0.5, seed=3)
     assert [each.begins for each in asked] == sorted(each.begins for each in asked)
     assert mean(len(each.turns) for each in asked) == pytest.approx(4, rel=0.1)
     answers = [turn.answer_tokens for each in asked for turn in each.turns]
     assert median(answers) == pytest.approx(170, rel=0.1)
     assert max(answers) <= MAX_TOKENS
-    assert len(asked) / 200 == pytest.approx(0.5 * 50 / 0.31 / 4, rel=0.3)
+    assert len(asked) / 200 == pytest.approx(0.5 * 20 / 0.31 / 4, rel=0.3)
 
 
 def test_arrivals_come_in_bursts() -> None:
-    asked = conversations(tritons=50, seconds=300.0, load=0.5, seed=3)
+    asked = conversations(tritons=20, seconds=300.0, load=0.5, seed=3)
     counts = [sum(second <= each.begins < second + 1 for each in asked) for second in range(300)]
     calm = median(counts)
     assert sum(count > 2 * calm for count in counts) > 20
@@ -112,6 +112,12 @@ def test_the_command_prints_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "## 6 Tritons"
     assert [line.split("|")[1].strip() for line in lines[2:6]][2:] == ["random", "default"]
+
+
+def test_the_command_measures_what_a_lease_costs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--cost", "--quick"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("|")[1].strip() for line in lines[2:]] == ["10"] * 3 + ["1,000"] * 3
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 
 import pytest
 
-from gateway.core.balance import Endpoint, Load, Outcome, Work
+from gateway.core.balance import Balance, Endpoint, Fleet, Load, Outcome, Work
 from tests.gateway.core.balance.fleets import fleet, lease, state, work
 
 PLAIN = {"prefix_affinity": False, "session_affinity": False, "shared_homes": False}
@@ -173,3 +174,20 @@ def test_our_own_load_is_not_counted_twice() -> None:
         two.measured(address, Load(running=count, waiting=0), 1.0)
     counts = Counter(lease(two, 1.5).address for _ in range(20))
     assert abs(counts["a:1"] - counts["b:1"]) <= 4
+
+
+@pytest.mark.parametrize("endpoints", [10, 1000])
+def test_a_lease_draws_as_few_of_many_as_of_few(endpoints: int) -> None:
+    calls = 0
+
+    def chance() -> float:
+        nonlocal calls
+        calls += 1
+        return numbers.random()
+
+    numbers = random.Random(5)
+    many = Fleet(Balance(), random=chance, tokens_per_block=4)
+    many.update([Endpoint(f"{number}:1") for number in range(endpoints)], 0.0)
+    for number in range(500):
+        lease(many, 0.001 * number, work(start=1000 * number))
+    assert calls <= 500 * 2.5
