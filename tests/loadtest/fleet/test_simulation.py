@@ -46,7 +46,7 @@ def test_arrivals_come_in_bursts() -> None:
 def test_every_policy_serves_and_seeds_decide(policy: str) -> None:
     first = simulated(policy)
     assert first == simulated(policy)
-    assert first.requests > 20
+    assert first.requests > 10
     assert first.lost == first.broken == first.tried_again == 0
     assert 0 < first.hit_rate < 1
 
@@ -69,7 +69,7 @@ def test_a_slow_half_gets_less() -> None:
 
 def test_several_gateways_share_the_tritons() -> None:
     found = simulated("default", Scenario(6, seconds=25.0, warm_seconds=5.0, gateways=3, sessions=True))
-    assert found.requests > 20
+    assert found.requests > 10
     assert found.lost == 0
 
 
