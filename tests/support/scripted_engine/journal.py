@@ -1,1 +1,0 @@
-from loadtest.engine.journal import *  # noqa: F403

@@ -1,1 +1,0 @@
-from loadtest.engine.script import *  # noqa: F403
