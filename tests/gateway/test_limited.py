@@ -87,8 +87,10 @@ def start(
 
 
 @pytest.fixture(scope="module")
-def keyed(start: Start) -> Keyed:
-    return start('open = ["/metrics"]')
+def keyed(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyed]:
+    """It counts in Redis, where a minute begins with its first request: in memory it may end during a test."""
+    with redis_server(tmp_path_factory.mktemp("counting")) as server:
+        yield start(f'open = ["/metrics"]\nredis = "{server.url}"\nredis_timeout_seconds = 10.0')
 
 
 @pytest.fixture(scope="module")
@@ -240,6 +242,7 @@ def test_a_broken_key_file_keeps_the_old_keys(changing: Keyed) -> None:
     until(lambda: keyed.chat("boss").status_code == 200 and keyed.chat("alice").status_code == 401, "not taken up")
 
 
+@pytest.mark.timeout(300)  # three gateways start
 def test_gateways_share_limits_and_outlive_their_redis(start: Start, redis: RedisServer) -> None:
     settings = f'redis = "{redis.url}"\nredis_timeout_seconds = 2.0\n'
     first, second = start(settings), start(settings)
@@ -247,7 +250,8 @@ def test_gateways_share_limits_and_outlive_their_redis(start: Start, redis: Redi
     assert [keyed.chat("bob").status_code for keyed in (first, second, first, second)] == [200, 200, 429, 429]
     assert closed.chat("bob").status_code == 200
     redis.kill()
-    assert [first.chat("bob").status_code for _ in range(3)] == [200, 200, 429], "each for itself, in the meantime"
+    statuses = [first.chat("bob").status_code for _ in range(5)]
+    assert (statuses[:2], 429 in statuses) == ([200, 200], True), "each for itself, in the meantime"
     reply = closed.chat("bob")
     assert (reply.status_code, reply.headers["retry-after"]) == (503, "1")
     assert closed.chat("alice").status_code == 200, "no limits, so nothing to ask Redis"
