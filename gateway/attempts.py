@@ -19,7 +19,8 @@ from gateway.core.errors import GatewayError, UpstreamError, UpstreamTimeout, Up
 from gateway.core.types import Generate, Piece, Tokenizer
 from gateway.settings.deadlines import Deadlines
 from gateway.triton.backend import Backend
-from gateway.triton.pool import Leased, Pool, Served
+from gateway.triton.member import Leased, Served
+from gateway.triton.pool import Pool
 from gateway.within import Guard, within
 
 logger = logging.getLogger("gateway.triton")

@@ -21,7 +21,8 @@ from gateway.core.schema.embeddings import EmbeddingRequest
 from gateway.core.types import Delta, Finish, Usage
 from gateway.metrics import Metrics
 from gateway.triton.embedding_backend import EmbeddingBackend
-from gateway.triton.pool import Pool, any_bound
+from gateway.triton.member import any_bound
+from gateway.triton.pool import Pool
 
 # Of one client's request. Triton's own queue and batcher do the rest, and other clients get their turn.
 BATCHES_AT_ONCE = 8

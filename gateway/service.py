@@ -28,7 +28,8 @@ from gateway.fan_out import merged
 from gateway.metrics import Metrics
 from gateway.offload import offloaded
 from gateway.triton.backend import Backend
-from gateway.triton.pool import Pool, any_bound
+from gateway.triton.member import any_bound
+from gateway.triton.pool import Pool
 
 T = TypeVar("T")
 

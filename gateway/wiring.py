@@ -29,7 +29,8 @@ from gateway.triton.backend import Backend
 from gateway.triton.discovery import source
 from gateway.triton.embedding_backend import EmbeddingBackend
 from gateway.triton.h2.transport import H2Transport
-from gateway.triton.pool import Looks, Pool, Served
+from gateway.triton.member import Looks, Served
+from gateway.triton.pool import Pool
 from gateway.triton.tls import context
 from gateway.triton.transport import Transport
 

@@ -20,7 +20,8 @@ from gateway.metrics import Metrics
 from gateway.settings.deadlines import Deadlines
 from gateway.triton.discovery import source
 from gateway.triton.embedding_backend import EmbeddingBackend
-from gateway.triton.pool import Looks, Pool
+from gateway.triton.member import Looks
+from gateway.triton.pool import Pool
 from gateway.triton.transport import Call, Response
 
 

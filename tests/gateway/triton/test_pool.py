@@ -11,7 +11,8 @@ from gateway.core.balance import Balance, Fleet, Work
 from gateway.core.errors import SettingsError, UpstreamUnavailable
 from gateway.core.tensors import ModelSignature
 from gateway.triton.discovery import Changed, source
-from gateway.triton.pool import Looks, Pool
+from gateway.triton.member import Looks
+from gateway.triton.pool import Pool
 from gateway.triton.probe import Asked
 from tests.support.waiting import wait_for
 
