@@ -44,6 +44,10 @@ class RequestLog:
 
         try:
             await self._app(scope, receive, send_with_id)
+        except Exception:
+            if status == 499:
+                status = 500  # what answers is around us, and the client is still there
+            raise
         finally:
             if scope["path"] not in _QUIET or status in (401, 403):
                 caller = getattr(scope["state"].get("caller"), "name", "")  # of a key: its name, never itself
