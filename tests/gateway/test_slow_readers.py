@@ -138,6 +138,20 @@ def test_the_engine_is_read_on_and_the_client_catches_up(patient: Gateway) -> No
     assert len(choices) < len(logprobs), "nothing was merged: the client was not slow"
 
 
+def test_an_error_comes_after_all_that_waited(patient: Gateway) -> None:
+    before = outcomes(patient, "upstream_error")
+    script = Script(tag="slow-error", text="one two three ", repeat=True, error_after=1200)
+    with SlowClient(patient, script) as client:
+        until(lambda: outcomes(patient, "upstream_error") == before + 1)
+        reply, whole = client.rest()
+    assert whole
+    events = [event.data for event in read_events(body_of(reply))]
+    assert events.pop() == DONE
+    assert events.pop()["error"]["code"] == "upstream_error"
+    logprobs = [event["choices"][0]["logprobs"] or {"content": []} for event in events]
+    assert sum(len(each["content"]) for each in logprobs) == 1200
+
+
 def test_nobody_else_notices(patient: Gateway, scripted_triton: ScriptedTriton) -> None:
     before = outcomes(patient, "length")
     with ExitStack() as stack:
