@@ -44,8 +44,10 @@ async def test_the_status_of_the_log(app: object, status: int, caplog: pytest.Lo
     async def send(message: Message) -> None:
         sent.append(message)
 
-    with caplog.at_level(logging.INFO, logger="gateway.access"):
-        with contextlib.suppress(RuntimeError, asyncio.CancelledError):
-            await RequestLog(app)(scope, receive, send)  # type: ignore[arg-type]
+    with (
+        caplog.at_level(logging.INFO, logger="gateway.access"),
+        contextlib.suppress(RuntimeError, asyncio.CancelledError),
+    ):
+        await RequestLog(app)(scope, receive, send)  # type: ignore[arg-type]
     (line,) = caplog.messages
     assert line.startswith(f"me GET /v1/models {status} ")
