@@ -187,27 +187,29 @@ class Fleet:
         """Where the session or the prefix is at home, unless that endpoint has more than its part to do."""
         balance = self._balance
         least = balance.affinity_share * len(work.ids)
-        known = (self._prefixes.address(mark) for mark in reversed(marks) if mark.tokens >= least)
-        member = self._able((address for address in known if address is not None), cost, exclude)
+        known = ((self._prefixes.address(mark), mark.tokens) for mark in reversed(marks) if mark.tokens >= least)
+        member = self._able(((address, saved) for address, saved in known if address is not None), cost, exclude)
         home = work.session if balance.session_affinity else None
         if home is None and balance.shared_homes:
             home = self._prefixes.root(marks)
         if member is None and home is not None:
-            member = self._able(self._ring.homes(home), cost, exclude)
+            # What lies there is not known; where it does, it is the beginning of the prompt, up to the last question.
+            saved = len(work.ids) // 2
+            member = self._able(((address, saved) for address in self._ring.homes(home)), cost, exclude)
         return member
 
-    def _able(self, addresses: Iterable[str], cost: int, exclude: Collection[str]) -> Member | None:
-        """The first of these that may take affine work."""
+    def _able(self, homes: Iterable[tuple[str, int]], cost: int, exclude: Collection[str]) -> Member | None:
+        """The first of these that may take affine work, which may wait for as many tokens as it saves there."""
         roster, balance = self._roster, self._balance
         asked = None
-        for address in addresses:
+        for address, saved in homes:
             if address == asked:
                 continue
             asked = address
             member = roster.members.get(address)
             if member is None or member.place < 0 or address in exclude or not roster.takes(member, cost):
                 continue
-            mean = max(roster.mean(member), balance.affinity_free_tokens)
+            mean = max(roster.mean(member), min(saved, balance.affinity_free_tokens))
             if member.tokens * member.drag <= balance.affinity_load * mean:
                 return member
         return None

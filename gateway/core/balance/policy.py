@@ -24,7 +24,7 @@ class Balance:
         True  # likewise prompts without a session, by their beginning; helps where gateways are several
     )
     affinity_load: float = 1.5  # times the fleet's mean of outstanding tokens; an endpoint above it gets no affine work
-    affinity_free_tokens: int = 4096  # outstanding on an endpoint that never count as too much for affine work
+    affinity_free_tokens: int = 4096  # at most so many tokens may affine work wait for, above that, if it saves as many
     affinity_share: float = 0.5  # of the prompt must be known at an endpoint to follow it
     affinity_entries: int = 131_072  # prefixes remembered, over the whole fleet; about 200 bytes each
     affinity_blocks: int = 256  # first blocks of a prompt that are looked at

@@ -137,9 +137,11 @@ def test_prefix_affinity_yields_to_load() -> None:
     assert max(tokens) <= 1.5 * sum(tokens) / 4 + 100
 
 
-def test_a_hot_prefix_stays_while_there_is_little_to_do() -> None:
-    four = fleet("abcd", affinity_free_tokens=4096)
-    assert len({lease(four, 1.0, work(tokens=80)).address for _ in range(20)}) == 1
+def test_affine_work_waits_for_no_more_than_it_saves() -> None:
+    four = fleet("abcd")
+    taken = [lease(four, 1.0, work(tokens=80)).address for _ in range(20)]
+    assert len(set(taken[:4])) == 1
+    assert len(set(taken)) > 1
 
 
 def test_a_session_goes_home_in_every_gateway_and_yields_to_load() -> None:
