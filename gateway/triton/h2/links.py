@@ -57,6 +57,7 @@ class Links:
         self._most = most
         self._tick_seconds = tick_seconds
         self._links: list[Link] = []
+        self._trouble: str | None = None  # why it could not be reached last, while that lasts
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._connecting: asyncio.Task[None] | None = None
         self._closed = False
@@ -152,6 +153,7 @@ class Links:
             await asyncio.wait({link.greeted, link.gone}, timeout=self._connect_seconds, return_when="FIRST_COMPLETED")
             if link.greeted.done():
                 self._links.append(link)
+                self._trouble = None
                 link.gone.add_done_callback(lambda _: self._left(link))
                 return
             reason = link.connection.lost or "it does not answer as HTTP/2"
@@ -164,5 +166,7 @@ class Links:
         finally:
             if not link.greeted.done():
                 link.close()
-        logger.warning("cannot reach Triton at %s: %s. Is this its gRPC port?", self.endpoint, reason)
+        if reason != self._trouble:  # once, not at every probe
+            self._trouble = reason
+            logger.warning("cannot reach Triton at %s: %s. Is this its gRPC port?", self.endpoint, reason)
         raise CallFailed(End(Status.UNAVAILABLE, reason))

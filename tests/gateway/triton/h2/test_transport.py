@@ -226,6 +226,16 @@ async def test_a_server_of_something_else(what: str, caplog: pytest.LogCaptureFi
         assert "Is this its gRPC port?" in caplog.text
 
 
+async def test_a_server_that_stays_away_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    transport = H2Transport("127.0.0.1:1")  # nobody listens there
+    try:
+        for _ in range(3):
+            assert not await transport.ready("m")
+    finally:
+        await transport.close()
+    assert caplog.text.count("cannot reach Triton at 127.0.0.1:1") == 1
+
+
 async def test_a_server_that_breaks_the_protocol_takes_its_calls_with_it() -> None:
     async def behave(peer: Peer, number: int) -> None:
         first, second = await peer.request(), await peer.request()
