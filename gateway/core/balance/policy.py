@@ -20,13 +20,11 @@ class Balance:
     choices: int = 2  # endpoints drawn for each request, of which the least loaded takes it; 1: drawn blindly
     prefix_affinity: bool = True  # follow the endpoint that was last given the same first blocks
     session_affinity: bool = True  # send the sessions that clients name to homes that all gateways agree on
-    shared_homes: bool = (
-        True  # likewise prompts without a session, by their beginning; helps where gateways are several
-    )
+    shared_homes: bool = True  # likewise prompts without a session, by their beginning
     affinity_load: float = 1.5  # times the fleet's mean of outstanding tokens; an endpoint above it gets no affine work
-    affinity_free_tokens: int = 4096  # at most so many tokens may affine work wait for, above that, if it saves as many
+    affinity_free_tokens: int = 4096  # or, where the mean is less: as many as following saves, and this at most
     affinity_share: float = 0.5  # of the prompt must be known at an endpoint to follow it
-    affinity_entries: int = 131_072  # prefixes remembered, over the whole fleet; about 200 bytes each
+    affinity_entries: int = 131_072  # prefixes remembered, over the whole fleet
     affinity_blocks: int = 256  # first blocks of a prompt that are looked at
     follow_pace: bool = True  # count the tokens of slower endpoints as more work
     slow_eject: float = 8.0  # times the seconds per token of the quicker quarter, to be ejected; 0: never
