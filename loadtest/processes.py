@@ -12,36 +12,23 @@ import http.client
 import json
 import os
 import random
-import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from google.protobuf import text_format
-from tritonclient.grpc import model_config_pb2
-
-import model_repo_builder
-from loadtest.engine import FOLDER as ENGINE
 from loadtest.engine.control import Mood, set_mood
+from loadtest.engine_repository import MAX_MODEL_LEN, MODEL, SEEDLING, NotStarted, build_engine, program
 from loadtest.measurement import family
 from model_repo_builder.launch import TritonServer
 from model_repo_builder.ports import Ports
 
-SEEDLING = Path(model_repo_builder.__file__).parent / "seedling"  # the tokenizer that comes with the project
-MODEL = "tensorrt_llm"
-MAX_MODEL_LEN = 2048
 _PORTS = (12000, 32000)
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
-
-
-class NotStarted(Exception):
-    """A process of ours did not come up; the text has its last words."""
 
 
 class Triton:
@@ -125,33 +112,6 @@ class Triton:
 
 
 _EXPLICIT = ("--model-control-mode=explicit", f"--load-model={MODEL}")
-
-
-def build_engine(repository: Path, *, journal: Path, control: Path, slots: int, lean: bool) -> None:
-    """The repository that ``model-repo-builder repo`` writes, with nothing in it but the engine, and that scripted."""
-    command = [program("model-repo-builder"), "repo", str(repository), "--engine", "openvino"]
-    command += ["--tokenizer", str(SEEDLING), "--model", str(SEEDLING / "seedling-q8_0.gguf")]
-    command += ["--max-seq-len", str(MAX_MODEL_LEN)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise NotStarted(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
-    for folder in repository.iterdir():
-        if folder.is_dir() and folder.name != MODEL:
-            shutil.rmtree(folder)
-    path = repository / MODEL / "config.pbtxt"
-    config = text_format.Parse(path.read_text("utf-8"), model_config_pb2.ModelConfig())
-    parameters = {
-        "scripted_tokenizer": str(SEEDLING / "tokenizer.json"),
-        "scripted_journal": str(journal),
-        "scripted_control": str(control),
-        "scripted_slots": str(slots),
-        "scripted_lean": "true" if lean else "false",
-    }
-    for name, value in parameters.items():
-        config.parameters[name].string_value = value
-    path.write_text(text_format.MessageToString(config, as_utf8=True), "utf-8")
-    shutil.rmtree(repository / MODEL / "1")
-    shutil.copytree(ENGINE, repository / MODEL / "1", ignore=shutil.ignore_patterns("__pycache__"))
 
 
 class Process:
@@ -291,11 +251,6 @@ def free_port() -> int:
         port = random.randrange(*_PORTS)
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port
-
-
-def program(name: str) -> str:
-    """A console script of this environment."""
-    return str(Path(sys.executable).with_name(name))
 
 
 def _send(pids: Iterable[int], number: signal.Signals) -> None:

@@ -22,11 +22,12 @@ from typing import Any
 
 from loadtest.ask import Ask, Seen
 from loadtest.client import Client
+from loadtest.engine_repository import NotStarted
 from loadtest.faults.stage import SETTINGS, Scale, Stage
 from loadtest.load import closed_loop
 from loadtest.measurement import Usage, usage
 from loadtest.polling import wait_until
-from loadtest.processes import Gateway, NotStarted
+from loadtest.processes import Gateway
 from loadtest.summary import table
 
 # Bounded tables fill first, and that is growth too: the one of prefixes is made small, so that it is full soon.

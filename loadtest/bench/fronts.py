@@ -24,9 +24,10 @@ import uvloop
 
 from loadtest.ask import Ask, chat
 from loadtest.client import Client
+from loadtest.engine_repository import SEEDLING
 from loadtest.load import closed_loop
 from loadtest.measurement import usage
-from loadtest.processes import SEEDLING, Gateway, Process, free_port, status
+from loadtest.processes import Gateway, Process, free_port, status
 from loadtest.summary import summarize
 
 CLIENT = """

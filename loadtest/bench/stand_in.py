@@ -23,7 +23,7 @@ from tritonclient.grpc import model_config_pb2, service_pb2
 from gateway.triton.h2 import frames
 from gateway.triton.h2.grpc_messages import framed
 from loadtest.bench.replay import Replay, response
-from loadtest.processes import SEEDLING
+from loadtest.engine_repository import SEEDLING
 
 SERVICE = "/inference.GRPCInferenceService/"
 ENGINE = "tensorrt_llm"

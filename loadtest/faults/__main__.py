@@ -16,11 +16,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
+from loadtest.engine_repository import NotStarted
 from loadtest.faults.result import Result, markdown
 from loadtest.faults.scenario import NotHere, Scenario
 from loadtest.faults.scenarios import ALL
 from loadtest.faults.stage import Scale, Stage
-from loadtest.processes import NotStarted
 
 EXAMPLES = """\
 examples:

@@ -24,12 +24,13 @@ from loadtest.ask import Ask, Seen, chat
 from loadtest.client import Client
 from loadtest.engine.control import Mood
 from loadtest.engine.script import Script, script_text
+from loadtest.engine_repository import MAX_MODEL_LEN, SEEDLING, NotStarted
 from loadtest.faults.account import Account
 from loadtest.faults.result import Result
 from loadtest.load import closed_loop
 from loadtest.measurement import usage
 from loadtest.polling import wait_until
-from loadtest.processes import MAX_MODEL_LEN, SEEDLING, Gateway, NotStarted, Process, Triton, model_toml
+from loadtest.processes import Gateway, Process, Triton, model_toml
 
 T = TypeVar("T")
 P = TypeVar("P", bound=Process)

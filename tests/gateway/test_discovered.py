@@ -15,7 +15,8 @@ from tritonclient.grpc import model_config_pb2
 
 from loadtest.engine.control import Mood
 from loadtest.engine.script import Script, script_text
-from loadtest.processes import MODEL, Gateway, Triton, model_toml
+from loadtest.engine_repository import MODEL
+from loadtest.processes import Gateway, Triton, model_toml
 from tests.support.triton import require
 from tests.support.waiting import wait_for
 

@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from loadtest.engine.script import Script, script_text
-from loadtest.processes import MODEL, SEEDLING, Gateway, build_engine, program
+from loadtest.engine_repository import MODEL, SEEDLING, build_engine, program
+from loadtest.processes import Gateway
 from tests.support.certificates import Authority
 from tests.support.lone_triton import lone_triton
 from tests.support.triton import require

@@ -11,10 +11,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from loadtest.engine_repository import program
 from loadtest.faults.result import Result
 from loadtest.faults.scenario import NotHere, Scenario
 from loadtest.faults.stage import SETTINGS, Stage, Watch
-from loadtest.processes import Gateway, Process, Triton, free_port, model_toml, program, status
+from loadtest.processes import Gateway, Process, Triton, free_port, model_toml, status
 
 _NGINX = """\
 daemon off;
