@@ -49,10 +49,16 @@ class Attempts:
     failed_over: Callable[[str], None]
 
     async def pieces(
-        self, pool: Pool[Backend], generate: Generate, tokenizer: Tokenizer, session: str | None = None
+        self,
+        pool: Pool[Backend],
+        generate: Generate,
+        tokenizer: Tokenizer,
+        session: str | None,
+        ends_itself: Callable[[], bool],
     ) -> AsyncGenerator[Piece, None]:
         """The answer's pieces; the last one is final. UpstreamError where no Triton could give it; RequestError where
-        the engine says that the request is at fault. Closing the generator ends the request in Triton."""
+        the engine says that the request is at fault. Closing the generator ends the request in Triton, unless it
+        ``ends_itself``."""
         work = Work(generate.prompt.ids, generate.max_tokens, session)
         ledger = _Ledger()
         begun = False
@@ -61,7 +67,9 @@ class Attempts:
                 leased = await self._lease(pool, work, ledger.failures)
                 attempt = self._attempt if not self.deadlines.hedge_seconds else self._hedged
                 try:
-                    async with aclosing(attempt(pool, leased, work, generate, tokenizer, ledger)) as pieces:
+                    async with aclosing(
+                        attempt(pool, leased, work, generate, tokenizer, ledger, ends_itself)
+                    ) as pieces:
                         async for piece in pieces:
                             begun = True
                             yield piece
@@ -118,17 +126,18 @@ class Attempts:
         generate: Generate,
         tokenizer: Tokenizer,
         ledger: _Ledger,
+        ends_itself: Callable[[], bool],
     ) -> AsyncGenerator[Piece, None]:
         """An attempt, and another on a second Triton where the first is slow to begin. Who begins first goes on; the
         other is ended."""
-        attempts = [self._attempt(pool, leased, work, generate, tokenizer, ledger)]
+        attempts = [self._attempt(pool, leased, work, generate, tokenizer, ledger, ends_itself)]
         beginnings = {asyncio.ensure_future(_begin(attempts[0])): attempts[0]}
         try:
             done, _ = await asyncio.wait(beginnings, timeout=self.deadlines.hedge_seconds)
             if not done:
                 with contextlib.suppress(UpstreamUnavailable):  # then there is no second one
                     other = await pool.lease(work, exclude={*ledger.failures, leased.address})
-                    attempts.append(self._attempt(pool, other, work, generate, tokenizer, ledger))
+                    attempts.append(self._attempt(pool, other, work, generate, tokenizer, ledger, ends_itself))
                     beginnings[asyncio.ensure_future(_begin(attempts[1]))] = attempts[1]
                     self.failed_over(pool.name)
             piece, winner = await _first_of(beginnings)
@@ -150,11 +159,12 @@ class Attempts:
         generate: Generate,
         tokenizer: Tokenizer,
         ledger: _Ledger,
+        ends_itself: Callable[[], bool],
     ) -> AsyncGenerator[Piece, None]:
         """The pieces from one Triton. Gives the lease back, or leaves it among the suspects."""
         begun, outcome = False, Outcome.CANCELLED
         try:
-            async with aclosing(self._one(pool, leased, generate, tokenizer)) as pieces:
+            async with aclosing(self._one(pool, leased, generate, tokenizer, ends_itself)) as pieces:
                 async for piece in pieces:
                     if not begun:
                         begun = True
@@ -180,14 +190,19 @@ class Attempts:
                 pool.release(leased, outcome)
 
     async def _one(
-        self, pool: Pool[Backend], leased: Leased[Backend], generate: Generate, tokenizer: Tokenizer
+        self,
+        pool: Pool[Backend],
+        leased: Leased[Backend],
+        generate: Generate,
+        tokenizer: Tokenizer,
+        ends_itself: Callable[[], bool],
     ) -> AsyncGenerator[Piece, None]:
         backend, guard = leased.backend, Guard()
         bound = await backend.bound()
         tensors = bound.encode(generate, tokenizer)
         decoder = bound.decoder(generate, tokenizer)
         responses = within(
-            backend.stream(bound, generate.id, tensors, bound.wanted(generate)),
+            backend.stream(bound, generate.id, tensors, bound.wanted(generate), ends_itself),
             guard,
             first_seconds=self.deadlines.first_token_seconds,
             idle_seconds=self.deadlines.idle_seconds,

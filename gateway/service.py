@@ -183,7 +183,9 @@ class Service:
             pipeline = Pipeline(generate, model.tokenizer)
             async with self._admission.slot(pool.name, origin.caller, tokens, pool.room) as seconds:
                 waited(seconds)
-                pieces = self._attempts.pieces(pool, generate, model.tokenizer, origin.session)
+                pieces = self._attempts.pieces(
+                    pool, generate, model.tokenizer, origin.session, lambda: pipeline.ends_itself
+                )
                 async with aclosing(pieces):
                     async for piece in pieces:
                         delta = pipeline.push(piece)

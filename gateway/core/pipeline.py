@@ -53,6 +53,12 @@ class Pipeline:
         self._by_text = False
         self._tokens: list[TokenLogprob] = []
         self.finished = False
+        self._ended = False  # the engine's own end id was seen
+
+    @property
+    def ends_itself(self) -> bool:
+        """Whether the engine ends here too, without being told: at its limit, or its own end id."""
+        return self._ended or self._generated >= self._generate.max_tokens
 
     def push(self, piece: Piece) -> Delta:
         """What the piece means to the client."""
@@ -88,6 +94,7 @@ class Pipeline:
                 break
             if id in self._end_ids:
                 ended = "stop"
+                self._ended = id == self._generate.end_ids[0]
                 break
             if 0 <= id < self._vocab_size:  # TensorRT-LLM is known to send -1 and ids past the vocabulary
                 taken.append(id)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 
 from gateway.core.errors import UpstreamError, UpstreamUnavailable
@@ -76,11 +76,16 @@ class Backend:
         return await self.transport.ready(bound.model)
 
     async def stream(
-        self, bound: Bound, request_id: str, tensors: Sequence[Tensor], wanted: Sequence[str]
+        self,
+        bound: Bound,
+        request_id: str,
+        tensors: Sequence[Tensor],
+        wanted: Sequence[str],
+        ends_itself: Callable[[], bool],
     ) -> AsyncGenerator[Response, None]:
         """The engine's responses. Closing cancels. A Triton that went away may come back changed: it is bound anew."""
         started = False
-        call = Call(bound.model, request_id, tensors, wanted, self._stop)
+        call = Call(bound.model, request_id, tensors, wanted, self._stop, ends_itself)
         try:
             async with aclosing(self.transport.stream(call)) as responses:
                 async for response in responses:

@@ -1,7 +1,8 @@
 """How a request that nobody reads any more comes to its end in Triton, whatever carries it: the one place.
 
-A request whose last response was read is left to end by itself. One that is left early is asked to end from inside,
-where the engine has an input for that, and cancelled where it has none or does not end in time (``Call`` says why).
+A request whose last response was read, or is about to come, is left to end by itself. One that is left early is asked
+to end from inside, where the engine has an input for that, and cancelled where it has none or does not end in time
+(``Call`` says why).
 
 It knows two ways to end. It must not know the wire.
 """
@@ -34,7 +35,7 @@ class Endings:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def finished(self, rpc: Rpc) -> None:
-        """The last response was read."""
+        """The last response was read, or is on its way."""
         self._background(self._end(rpc.drained(), rpc))
 
     def left(self, rpc: Rpc, stop: Callable[[], Awaitable[None]] | None) -> None:

@@ -64,7 +64,7 @@ class GrpcTransport:
                     yield response
                 final = True
         finally:
-            if final:
+            if final or call.ends_itself():
                 self._endings.finished(rpc)
             else:
                 self._endings.left(rpc, self._stop(call))

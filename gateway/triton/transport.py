@@ -6,7 +6,7 @@ anything else.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -28,6 +28,10 @@ class Call:
     ``stop``: the model and the tensors that, sent under the same id, end the request from inside. It is how a request
     is ended early where the engine has such an input: a gRPC cancel that meets the engine's last response has crashed
     tritonserver 2.51 (seen once in about 500), and an ensemble passes none on to an engine that is still silent.
+
+    ``ends_itself`` is asked when the reading ends before the last response: whether the engine is about to end the
+    request anyway, because it came to its limit or its end id. Then nothing is cancelled or stopped, for the same
+    reason: the last response is on its way.
     """
 
     model: str
@@ -35,6 +39,7 @@ class Call:
     tensors: Sequence[Tensor]
     outputs: Sequence[str] = ()
     stop: tuple[str, Sequence[Tensor]] | None = None
+    ends_itself: Callable[[], bool] = lambda: False
 
 
 class Transport(Protocol):

@@ -80,7 +80,7 @@ class H2Transport:
         rpc = reading.rpc
         if rpc.over:
             return
-        if reading.final:
+        if reading.final or reading.call.ends_itself():
             self._endings.finished(rpc)
         else:
             self._endings.left(rpc, self._stop(reading.call))

@@ -207,6 +207,26 @@ def test_before_min_tokens_no_stop_string_counts(split: object) -> None:
     assert "".join(choice.content) == "abc"
 
 
+@pytest.mark.parametrize(
+    ("tokens", "fields", "ends_itself"),
+    [
+        pytest.param([*ids("hello"), END], {}, True, id="end-id"),
+        pytest.param([*ids("hello"), OTHER_END], {}, False, id="end-id-that-the-engine-may-not-know"),
+        pytest.param(ids("hello world"), {"max_tokens": 2}, True, id="limit"),
+        pytest.param(ids("a\n\nb"), {"stop": ("\n\n",)}, False, id="stop-string"),
+        pytest.param(ids("ab"), {"stop": ("b",), "max_tokens": 2}, True, id="stop-string-at-the-limit"),
+        pytest.param(ids("hello"), {}, False, id="not-finished"),
+    ],
+)
+def test_whether_the_engine_ends_here_too(tokens: list[int], fields: dict[str, object], ends_itself: bool) -> None:
+    pipeline = Pipeline(generate(**fields), vocabulary)  # type: ignore[arg-type]
+    for piece in by_one(tokens):
+        pipeline.push(replace(piece, final=False))
+        if pipeline.finished:
+            break
+    assert pipeline.ends_itself is ends_itself
+
+
 def test_counts_along_the_way_only_where_asked_for() -> None:
     pipeline = Pipeline(replace(generate(), running_usage=True), vocabulary)
     deltas = [pipeline.push(piece) for piece in by_one(ids("hello world"))]

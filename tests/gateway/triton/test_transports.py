@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
 
 import pytest
 import pytest_asyncio
@@ -129,6 +130,22 @@ async def first(transport: Transport, what: Call) -> None:
 
 async def test_leaving_cancels(connect: Connect, server: Serving) -> None:
     await first(connect(server.address), call("hang-2"))
+    await server.triton.until(lambda: server.triton.happened.cancelled == ["a"])
+
+
+@pytest.mark.parametrize("stop", [False, True], ids=["no-stop", "stop"])
+async def test_what_ends_by_itself_is_left_to_it(connect: Connect, server: Serving, stop: bool) -> None:
+    await first(connect(server.address), replace(call("count-20", stop=stop), ends_itself=lambda: True))
+    await server.triton.until(lambda: server.triton.happened.ended == ["a"])
+    assert server.triton.happened.cancelled == []
+    assert [request.id for request in server.triton.happened.requests] == ["a"]  # nobody asked it to stop
+
+
+async def test_what_should_end_by_itself_and_does_not_is_cancelled(
+    connect: Connect, server: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ending, "END_SECONDS", 0.1)
+    await first(connect(server.address), replace(call("hang-2"), ends_itself=lambda: True))
     await server.triton.until(lambda: server.triton.happened.cancelled == ["a"])
 
 
