@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -27,6 +27,8 @@ logger = logging.getLogger("gateway.triton")
 
 T = TypeVar("T")
 B = TypeVar("B", bound=Served[Any])
+
+Pieces = Sequence[Piece]  # that came together; at least one
 
 # Tritons that one request may be sent to. A request that kills engines must not kill all of them.
 MOST = 3
@@ -55,10 +57,10 @@ class Attempts:
         tokenizer: Tokenizer,
         session: str | None,
         ends_itself: Callable[[], bool],
-    ) -> AsyncGenerator[Piece, None]:
-        """The answer's pieces; the last one is final. UpstreamError where no Triton could give it; RequestError where
-        the engine says that the request is at fault. Closing the generator ends the request in Triton, unless it
-        ``ends_itself``."""
+    ) -> AsyncGenerator[Pieces, None]:
+        """The answer's pieces, together what came together; the last one is final. UpstreamError where no Triton could
+        give it; RequestError where the engine says that the request is at fault. Closing the generator ends the request
+        in Triton, unless it ``ends_itself``."""
         work = Work(generate.prompt.ids, generate.max_tokens, session)
         ledger = _Ledger()
         begun = False
@@ -70,9 +72,9 @@ class Attempts:
                     async with aclosing(
                         attempt(pool, leased, work, generate, tokenizer, ledger, ends_itself)
                     ) as pieces:
-                        async for piece in pieces:
+                        async for batch in pieces:
                             begun = True
-                            yield piece
+                            yield batch
                     return
                 except UpstreamError as exc:
                     if begun or isinstance(exc, UpstreamTimeout) or len(ledger.failures) >= MOST:
@@ -127,7 +129,7 @@ class Attempts:
         tokenizer: Tokenizer,
         ledger: _Ledger,
         ends_itself: Callable[[], bool],
-    ) -> AsyncGenerator[Piece, None]:
+    ) -> AsyncGenerator[Pieces, None]:
         """An attempt, and another on a second Triton where the first is slow to begin. Who begins first goes on; the
         other is ended."""
         attempts = [self._attempt(pool, leased, work, generate, tokenizer, ledger, ends_itself)]
@@ -140,13 +142,13 @@ class Attempts:
                     attempts.append(self._attempt(pool, other, work, generate, tokenizer, ledger, ends_itself))
                     beginnings[asyncio.ensure_future(_begin(attempts[1]))] = attempts[1]
                     self.failed_over(pool.name)
-            piece, winner = await _first_of(beginnings)
+            batch, winner = await _first_of(beginnings)
             for attempt in attempts:
                 if attempt is not winner:
                     await _end(beginnings, attempt)
-            yield piece
-            async for piece in winner:
-                yield piece
+            yield batch
+            async for batch in winner:
+                yield batch
         finally:
             for attempt in attempts:
                 await _end(beginnings, attempt)
@@ -160,20 +162,20 @@ class Attempts:
         tokenizer: Tokenizer,
         ledger: _Ledger,
         ends_itself: Callable[[], bool],
-    ) -> AsyncGenerator[Piece, None]:
+    ) -> AsyncGenerator[Pieces, None]:
         """The pieces from one Triton. Gives the lease back, or leaves it among the suspects."""
         begun, outcome = False, Outcome.CANCELLED
         try:
             async with aclosing(self._one(pool, leased, generate, tokenizer, ends_itself)) as pieces:
-                async for piece in pieces:
+                async for batch in pieces:
                     if not begun:
                         begun = True
                         pool.first(leased)
-                    if piece.ids:
-                        pool.progress(leased, len(piece.ids))
-                    if piece.final:
+                    if tokens := sum(len(piece.ids) for piece in batch if piece.ids):
+                        pool.progress(leased, tokens)
+                    if batch[-1].final:
                         outcome = Outcome.OK  # whatever becomes of it: nobody asks for what comes after
-                    yield piece
+                    yield batch
         except UpstreamError as exc:
             ledger.failures[leased.address] = exc
             if isinstance(exc, UpstreamTimeout):
@@ -184,6 +186,8 @@ class Attempts:
                 outcome = Outcome.FAILED
             raise
         finally:
+            if outcome is Outcome.CANCELLED and ends_itself():
+                outcome = Outcome.OK
             if outcome is Outcome.FAILED and not begun:
                 ledger.suspects.append(leased)
             else:
@@ -196,7 +200,7 @@ class Attempts:
         generate: Generate,
         tokenizer: Tokenizer,
         ends_itself: Callable[[], bool],
-    ) -> AsyncGenerator[Piece, None]:
+    ) -> AsyncGenerator[Pieces, None]:
         backend, guard = leased.backend, Guard()
         bound = await backend.bound()
         tensors = bound.encode(generate, tokenizer)
@@ -218,9 +222,9 @@ class Attempts:
         lost.add_done_callback(leave)
         try:
             async with aclosing(responses):
-                async for response in responses:
+                async for batch in responses:
                     lost.remove_done_callback(leave)  # from here on it is this Triton or none
-                    yield decoder.push(response.outputs, response.final)
+                    yield [decoder.push(response.outputs, response.final) for response in batch]
         except UpstreamError as exc:
             raise bound.blamed(exc, generate) from exc
         finally:
@@ -231,17 +235,17 @@ def _late(what: str, seconds: float) -> GatewayError:
     return UpstreamTimeout(f"The model server gave no {what} within {seconds:g} seconds. Try again, or ask for less.")
 
 
-async def _begin(attempt: AsyncGenerator[Piece, None]) -> Piece:
-    async for piece in attempt:
-        return piece
+async def _begin(attempt: AsyncGenerator[Pieces, None]) -> Pieces:
+    async for batch in attempt:
+        return batch
     raise UpstreamError("The engine's stream ended before the answer did.")
 
 
-Beginnings = dict["asyncio.Task[Piece]", AsyncGenerator[Piece, None]]
+Beginnings = dict["asyncio.Task[Pieces]", AsyncGenerator[Pieces, None]]
 
 
-async def _first_of(beginnings: Beginnings) -> tuple[Piece, AsyncGenerator[Piece, None]]:
-    """The attempt that begins first, and its first piece. The last error where none begins."""
+async def _first_of(beginnings: Beginnings) -> tuple[Pieces, AsyncGenerator[Pieces, None]]:
+    """The attempt that begins first, and its first pieces. The last error where none begins."""
     error: UpstreamError | None = None
     while beginnings:
         done, _ = await asyncio.wait(beginnings, return_when=asyncio.FIRST_COMPLETED)
@@ -255,7 +259,7 @@ async def _first_of(beginnings: Beginnings) -> tuple[Piece, AsyncGenerator[Piece
     raise error
 
 
-async def _end(beginnings: Beginnings, attempt: AsyncGenerator[Piece, None]) -> None:
+async def _end(beginnings: Beginnings, attempt: AsyncGenerator[Pieces, None]) -> None:
     """Ends an attempt, also while it waits for its beginning."""
     for beginning in [task for task, of in beginnings.items() if of is attempt]:
         del beginnings[beginning]

@@ -33,6 +33,8 @@ from gateway.triton.pool import Pool
 
 T = TypeVar("T")
 
+Deltas = Sequence[Delta]  # that came together; at least one
+
 ALL_GUIDES = frozenset(get_args(GuideKind))
 CHARACTERS_PER_TOKEN = 16  # of a request, more than any usual prompt has: for a guess that is not too high
 
@@ -169,29 +171,35 @@ class Service:
             bound.encode(generate, model.tokenizer)
         return Prepared(id, model.name, model, generates, origin, ignored)
 
-    def stream(self, prepared: Prepared, waited: Callable[[float], None] = _unheard) -> AsyncGenerator[Delta, None]:
-        """Deltas of all answers as they become certain. Closing the generator cancels what runs in Triton. ``waited``
-        is told the seconds that each answer spent in the queue, before its first delta."""
+    def stream(self, prepared: Prepared, waited: Callable[[float], None] = _unheard) -> AsyncGenerator[Deltas, None]:
+        """Deltas of all answers as they become certain, together what came together. Closing the generator cancels what
+        runs in Triton. ``waited`` is told the seconds that each answer spent in the queue, before its first delta."""
         runs = [self._one(prepared.served, generate, prepared.origin, waited) for generate in prepared.generates]
         return runs[0] if len(runs) == 1 else merged(runs)
 
     async def _one(
         self, model: ServedModel, generate: Generate, origin: Origin, waited: Callable[[float], None]
-    ) -> AsyncGenerator[Delta, None]:
+    ) -> AsyncGenerator[Deltas, None]:
         pool, tokens = model.pool, len(generate.prompt.ids)
         with self._metrics.recorder(model.name, tokens) as record, pool.used():
             pipeline = Pipeline(generate, model.tokenizer)
             async with self._admission.slot(pool.name, origin.caller, tokens, pool.room) as seconds:
                 waited(seconds)
-                pieces = self._attempts.pieces(
+                batches = self._attempts.pieces(
                     pool, generate, model.tokenizer, origin.session, lambda: pipeline.ends_itself
                 )
-                async with aclosing(pieces):
-                    async for piece in pieces:
-                        delta = pipeline.push(piece)
-                        record.delta(delta)
-                        if delta.parts or delta.finish or delta.logprobs:
-                            yield delta
+                async with aclosing(batches):
+                    async for batch in batches:
+                        deltas: list[Delta] = []
+                        for piece in batch:
+                            delta = pipeline.push(piece)
+                            record.delta(delta)
+                            if delta.parts or delta.finish or delta.logprobs:
+                                deltas.append(delta)
+                            if pipeline.finished:
+                                break
+                        if deltas:
+                            yield deltas
                         if pipeline.finished:
                             return
             raise UpstreamError("The engine's stream ended before the answer did.")

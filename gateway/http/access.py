@@ -17,10 +17,9 @@ from starlette.websockets import WebSocketClose
 from gateway.core.caller import Caller
 from gateway.core.errors import GatewayError, Unauthorized
 from gateway.core.spent import Spent
-from gateway.core.types import Delta
 from gateway.core.window import Window, duration
 from gateway.gate import Bill, Gate
-from gateway.service import Prepared
+from gateway.service import Deltas, Prepared
 
 
 class Access:
@@ -112,17 +111,18 @@ async def billed_input(request: Request, tokens: int) -> AsyncIterator[None]:
 
 
 async def billed(
-    request: Request, prepared: Prepared, deltas: AsyncGenerator[Delta, None]
-) -> AsyncGenerator[Delta, None]:
+    request: Request, prepared: Prepared, batches: AsyncGenerator[Deltas, None]
+) -> AsyncGenerator[Deltas, None]:
     """The deltas, charged to the caller: a guess before the first, what it was in truth after the last."""
     bill: Bill = request.state.bill
     spent = Spent(prepared.generates)
     await bill.tokens(spent.prompt_tokens, spent.most)
     try:
-        async with aclosing(deltas):
-            async for delta in deltas:
-                spent.push(delta)
-                yield delta
+        async with aclosing(batches):
+            async for deltas in batches:
+                for delta in deltas:
+                    spent.push(delta)
+                yield deltas
     except GatewayError:
         spent.failed()
         raise

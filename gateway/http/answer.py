@@ -21,7 +21,7 @@ from gateway.http.access import billed
 from gateway.http.body import json_response
 from gateway.http.disconnect import while_connected
 from gateway.http.sse import DeltaStream
-from gateway.service import Prepared, Service
+from gateway.service import Deltas, Prepared, Service
 
 Content = dict[str, Any]
 
@@ -85,33 +85,35 @@ class Answering:
         """One body, folded by an encoder from what it would have streamed."""
         waits: list[float] = []
         deltas = billed(request, prepared, self.service.stream(prepared, waits.append))
-        for delta in await while_connected(request.receive, _all(deltas)):
-            push(delta)
+        for batch in await while_connected(request.receive, _all(deltas)):
+            for delta in batch:
+                push(delta)
         return json_response(body(), headers=ignored_header(prepared.ignored) | queue_header(waits))
 
 
-async def _all(deltas: AsyncGenerator[Delta, None]) -> list[Delta]:
+async def _all(deltas: AsyncGenerator[Deltas, None]) -> list[Deltas]:
     async with aclosing(deltas):
-        whole = [delta async for delta in deltas]
-    if not whole or whole[-1].finish is None:
+        whole = [batch async for batch in deltas]
+    if not whole or whole[-1][-1].finish is None:
         raise UpstreamError("The engine's stream ended before the answer did.")
     return whole
 
 
-async def _collect(deltas: AsyncGenerator[Delta, None], prepared: Prepared) -> list[Choice]:
+async def _collect(deltas: AsyncGenerator[Deltas, None], prepared: Prepared) -> list[Choice]:
     choices = [Choice() for _ in prepared.generates]
     async with aclosing(deltas):
-        async for delta in deltas:
-            choices[delta.choice].push(delta)
+        async for batch in deltas:
+            for delta in batch:
+                choices[delta.choice].push(delta)
     if any(choice.finish is None for choice in choices):
         raise UpstreamError("The engine's stream ended before the answer did.")
     return choices
 
 
-async def _first(deltas: AsyncGenerator[Delta, None], prepared: Prepared) -> Delta:
-    """The first delta; it decides the status. The stream stays open for the rest."""
-    async for delta in deltas:
-        return delta
+async def _first(deltas: AsyncGenerator[Deltas, None], prepared: Prepared) -> Deltas:
+    """The first deltas; they decide the status. The stream stays open for the rest."""
+    async for batch in deltas:
+        return batch
     raise UpstreamError(f"The engine gave no answer to {prepared.id}.")
 
 

@@ -15,6 +15,7 @@ from gateway.core.types import Delta
 from gateway.http.closing import Ending, ending
 from gateway.http.connection import Connection, connection
 from gateway.http.writer import SlowClient, Writer
+from gateway.service import Deltas
 
 logger = logging.getLogger("gateway")
 
@@ -27,8 +28,8 @@ class DeltaStream(EventSourceResponse):
 
     def __init__(
         self,
-        first: Delta,
-        rest: AsyncGenerator[Delta, None],
+        first: Deltas,
+        rest: AsyncGenerator[Deltas, None],
         encode: Callable[[Delta], bytes],
         error: Callable[[GatewayError], bytes],
         *,
@@ -85,10 +86,10 @@ class DeltaStream(EventSourceResponse):
         try:
             await writer.write(self._first)
             async with aclosing(rest):
-                async for delta in rest:
+                async for deltas in rest:
                     if ending is not None and ending.stopped:
                         raise ending.error()
-                    await writer.write(delta)
+                    await writer.write(deltas)
         except asyncio.CancelledError:
             if ending is None or not ending.stopped:
                 raise

@@ -8,7 +8,7 @@ whether the connection is full. It must not know what frames look like.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from starlette.types import Send
 
@@ -32,19 +32,20 @@ class Writer:
         self._backlog = Backlog()
         self._catching_up: asyncio.Task[None] | None = None  # while deltas wait
 
-    async def write(self, delta: Delta) -> None:
-        """Sends the delta, or keeps it. SlowClient where that is too much."""
+    async def write(self, deltas: Sequence[Delta]) -> None:
+        """Sends the deltas in one piece, or keeps them. SlowClient where that is too much."""
         connection = self._connection
         if self._catching_up is None:
             if connection is None or not connection.full:
-                frames = self._encode(delta)
+                frames = self._encode(deltas[0]) if len(deltas) == 1 else b"".join(map(self._encode, deltas))
                 if frames:
                     await self._send({"type": "http.response.body", "body": frames, "more_body": True})
                 return
             self._catching_up = asyncio.ensure_future(self._catch_up(connection))
         elif self._catching_up.done():
             self._catching_up.result()  # it ended by an error only
-        self._backlog.push(delta)
+        for delta in deltas:
+            self._backlog.push(delta)
         if connection is not None and self._backlog.bytes > connection.edge.backlog_bytes:
             raise SlowClient
 

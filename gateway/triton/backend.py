@@ -82,15 +82,16 @@ class Backend:
         tensors: Sequence[Tensor],
         wanted: Sequence[str],
         ends_itself: Callable[[], bool],
-    ) -> AsyncGenerator[Response, None]:
-        """The engine's responses. Closing cancels. A Triton that went away may come back changed: it is bound anew."""
+    ) -> AsyncGenerator[Sequence[Response], None]:
+        """The engine's responses, together what came together. Closing cancels. A Triton that went away may come back
+        changed: it is bound anew."""
         started = False
         call = Call(bound.model, request_id, tensors, wanted, self._stop, ends_itself)
         try:
-            async with aclosing(self.transport.stream(call)) as responses:
-                async for response in responses:
+            async with aclosing(self.transport.batches(call)) as batches:
+                async for batch in batches:
                     started = True
-                    yield response
+                    yield batch
         except UpstreamUnavailable:
             self._bound = None
             raise

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 import grpc
@@ -68,6 +68,11 @@ class GrpcTransport:
                 self._endings.finished(rpc)
             else:
                 self._endings.left(rpc, self._stop(call))
+
+    async def batches(self, call: Call) -> AsyncGenerator[Sequence[Response], None]:
+        async with contextlib.aclosing(self.stream(call)) as responses:
+            async for response in responses:
+                yield (response,)
 
     def _begin(self, call: Call) -> _Rpc:
         return _Rpc(self._stub.ModelStreamInfer(_once(_request(call))))

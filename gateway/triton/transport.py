@@ -49,6 +49,10 @@ class Transport(Protocol):
         """The responses to one request, as they come. Closing the generator ends the request in Triton."""
         ...
 
+    def batches(self, call: Call) -> AsyncGenerator[Sequence[Response], None]:
+        """As ``stream``, with all responses that are there at a time. None is empty."""
+        ...
+
     async def signature(self, model: str) -> ModelSignature | None:
         """What the model declares; None where Triton has no such model. UpstreamUnavailable where Triton is away."""
         ...

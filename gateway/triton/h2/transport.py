@@ -7,8 +7,8 @@ handed over together. It does all that a ``Transport`` does; grpcio and tritoncl
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 
 from gateway.core.errors import GatewayError, UpstreamError, UpstreamUnavailable
 from gateway.core.tensors import ModelSignature
@@ -59,16 +59,12 @@ class H2Transport:
         self._seen = Seen()
 
     async def stream(self, call: Call) -> AsyncGenerator[Response, None]:
-        reading = _Reading(self._links, self._seen, call)
-        try:
-            while batch := await reading.batch():
+        async with aclosing(self.batches(call)) as batches:
+            async for batch in batches:
                 for response in batch:
                     yield response
-        finally:
-            self._end(reading)
 
-    async def batches(self, call: Call) -> AsyncGenerator[list[Response], None]:
-        """As ``stream``, with all responses that are there at a time. None is empty."""
+    async def batches(self, call: Call) -> AsyncGenerator[Sequence[Response], None]:
         reading = _Reading(self._links, self._seen, call)
         try:
             while batch := await reading.batch():
