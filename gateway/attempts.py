@@ -34,6 +34,16 @@ Pieces = Sequence[Piece]  # that came together; at least one
 MOST = 3
 
 
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What is to be done, wherever. ``ends_itself``: whether the engine is about to end it without being told."""
+
+    work: Work
+    generate: Generate
+    tokenizer: Tokenizer
+    ends_itself: Callable[[], bool]
+
+
 @dataclass(slots=True)
 class _Ledger:
     """What became of one request so far: errors by address, and leases of engines that refused it, until it is known
@@ -61,17 +71,15 @@ class Attempts:
         """The answer's pieces, together what came together; the last one is final. UpstreamError where no Triton could
         give it; RequestError where the engine says that the request is at fault. Closing the generator ends the request
         in Triton, unless it ``ends_itself``."""
-        work = Work(generate.prompt.ids, generate.max_tokens, session)
+        job = _Job(Work(generate.prompt.ids, generate.max_tokens, session), generate, tokenizer, ends_itself)
         ledger = _Ledger()
         begun = False
         try:
             while True:
-                leased = await self._lease(pool, work, ledger.failures)
+                leased = await self._lease(pool, job.work, ledger.failures)
                 attempt = self._attempt if not self.deadlines.hedge_seconds else self._hedged
                 try:
-                    async with aclosing(
-                        attempt(pool, leased, work, generate, tokenizer, ledger, ends_itself)
-                    ) as pieces:
+                    async with aclosing(attempt(pool, leased, job, ledger)) as pieces:
                         async for batch in pieces:
                             begun = True
                             yield batch
@@ -121,25 +129,18 @@ class Attempts:
             raise
 
     async def _hedged(
-        self,
-        pool: Pool[Backend],
-        leased: Leased[Backend],
-        work: Work,
-        generate: Generate,
-        tokenizer: Tokenizer,
-        ledger: _Ledger,
-        ends_itself: Callable[[], bool],
+        self, pool: Pool[Backend], leased: Leased[Backend], job: _Job, ledger: _Ledger
     ) -> AsyncGenerator[Pieces, None]:
         """An attempt, and another on a second Triton where the first is slow to begin. Who begins first goes on; the
         other is ended."""
-        attempts = [self._attempt(pool, leased, work, generate, tokenizer, ledger, ends_itself)]
+        attempts = [self._attempt(pool, leased, job, ledger)]
         beginnings = {asyncio.ensure_future(_begin(attempts[0])): attempts[0]}
         try:
             done, _ = await asyncio.wait(beginnings, timeout=self.deadlines.hedge_seconds)
             if not done:
                 with contextlib.suppress(UpstreamUnavailable):  # then there is no second one
-                    other = await pool.lease(work, exclude={*ledger.failures, leased.address})
-                    attempts.append(self._attempt(pool, other, work, generate, tokenizer, ledger, ends_itself))
+                    other = await pool.lease(job.work, exclude={*ledger.failures, leased.address})
+                    attempts.append(self._attempt(pool, other, job, ledger))
                     beginnings[asyncio.ensure_future(_begin(attempts[1]))] = attempts[1]
                     self.failed_over(pool.name)
             batch, winner = await _first_of(beginnings)
@@ -154,19 +155,12 @@ class Attempts:
                 await _end(beginnings, attempt)
 
     async def _attempt(
-        self,
-        pool: Pool[Backend],
-        leased: Leased[Backend],
-        work: Work,
-        generate: Generate,
-        tokenizer: Tokenizer,
-        ledger: _Ledger,
-        ends_itself: Callable[[], bool],
+        self, pool: Pool[Backend], leased: Leased[Backend], job: _Job, ledger: _Ledger
     ) -> AsyncGenerator[Pieces, None]:
         """The pieces from one Triton. Gives the lease back, or leaves it among the suspects."""
         begun, outcome = False, Outcome.CANCELLED
         try:
-            async with aclosing(self._one(pool, leased, generate, tokenizer, ends_itself)) as pieces:
+            async with aclosing(self._one(pool, leased, job)) as pieces:
                 async for batch in pieces:
                     if not begun:
                         begun = True
@@ -186,27 +180,20 @@ class Attempts:
                 outcome = Outcome.FAILED
             raise
         finally:
-            if outcome is Outcome.CANCELLED and ends_itself():
+            if outcome is Outcome.CANCELLED and job.ends_itself():
                 outcome = Outcome.OK
             if outcome is Outcome.FAILED and not begun:
                 ledger.suspects.append(leased)
             else:
                 pool.release(leased, outcome)
 
-    async def _one(
-        self,
-        pool: Pool[Backend],
-        leased: Leased[Backend],
-        generate: Generate,
-        tokenizer: Tokenizer,
-        ends_itself: Callable[[], bool],
-    ) -> AsyncGenerator[Pieces, None]:
-        backend, guard = leased.backend, Guard()
+    async def _one(self, pool: Pool[Backend], leased: Leased[Backend], job: _Job) -> AsyncGenerator[Pieces, None]:
+        backend, guard, generate = leased.backend, Guard(), job.generate
         bound = await backend.bound()
-        tensors = bound.encode(generate, tokenizer)
-        decoder = bound.decoder(generate, tokenizer)
+        tensors = bound.encode(generate, job.tokenizer)
+        decoder = bound.decoder(generate, job.tokenizer)
         responses = within(
-            backend.stream(bound, generate.id, tensors, bound.wanted(generate), ends_itself),
+            backend.stream(bound, generate.id, tensors, bound.wanted(generate), job.ends_itself),
             guard,
             first_seconds=self.deadlines.first_token_seconds,
             idle_seconds=self.deadlines.idle_seconds,

@@ -15,18 +15,21 @@ from gateway.core.errors import GatewayError
 
 T = TypeVar("T")
 
+Late = Callable[[str, float], GatewayError]  # what was waited for, and its seconds → the error
+
 
 class Guard:
     """Ends the wait of a stream: by its deadlines, or by whoever calls ``end``."""
 
-    __slots__ = ("_due", "_error", "_late", "_loop", "_task", "_timer")
+    __slots__ = ("_due", "_error", "_late", "_loop", "_task", "_timer", "_waiting_for")
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[object] | None = None  # that waits now
         self._timer: asyncio.TimerHandle | None = None
         self._due: float | None = None  # of the present wait, by the loop's clock
-        self._late: Callable[[], GatewayError] | None = None
+        self._late: Late | None = None
+        self._waiting_for = ("", 0.0)  # what the present wait is for, and its seconds
         self._error: GatewayError | None = None
 
     def end(self, error: GatewayError) -> None:
@@ -36,12 +39,17 @@ class Guard:
             if self._task is not None:
                 self._task.cancel()
 
-    def start(self, due: float | None, late: Callable[[], GatewayError]) -> None:
-        """A wait begins, in the running task. Past ``due`` it raises what ``late`` makes."""
+    @property
+    def now(self) -> float:
+        """By the loop's clock, which deadlines are of."""
+        return self._loop.time()
+
+    def start(self, due: float | None, late: Late, waiting_for: tuple[str, float]) -> None:
+        """A wait begins, in the running task. Past ``due`` it raises what ``late`` makes of what is waited for."""
         if self._error is not None:
             raise self._error
         self._task = asyncio.current_task()
-        self._due, self._late = due, late
+        self._due, self._late, self._waiting_for = due, late, waiting_for
         if due is not None and (self._timer is None or self._timer.when() > due):
             self._arm(due)
 
@@ -69,7 +77,7 @@ class Guard:
         if self._loop.time() < self._due:
             self._arm(self._due)
         elif self._late is not None:
-            self.end(self._late())
+            self.end(self._late(*self._waiting_for))
 
 
 async def within(
@@ -79,24 +87,23 @@ async def within(
     first_seconds: float,
     idle_seconds: float,
     total_seconds: float,
-    late: Callable[[str, float], GatewayError],
+    late: Late,
 ) -> AsyncGenerator[T, None]:
     """What the stream gives, as long as its first item, each further one and all of it come in time; 0: any time.
 
     ``late`` makes the error from what was waited for and its seconds. The reader's own time counts in the total only.
     """
-    loop = guard._loop
-    total = loop.time() + total_seconds if total_seconds else None
-    seconds, what = first_seconds, "first token"
+    total = guard.now + total_seconds if total_seconds else None
+    waiting_for = ("first token", first_seconds)
     try:
         async with aclosing(stream):
             while True:
-                due = loop.time() + seconds if seconds else None
+                seconds = waiting_for[1]
+                due = guard.now + seconds if seconds else None
                 if total is not None and (due is None or total <= due):
-                    due, lateness = total, ("end of the answer", total_seconds)
+                    guard.start(total, late, ("end of the answer", total_seconds))
                 else:
-                    lateness = (what, seconds)
-                guard.start(due, lambda lateness=lateness: late(*lateness))  # type: ignore[misc]
+                    guard.start(due, late, waiting_for)
                 try:
                     item = await stream.__anext__()
                 except StopAsyncIteration:
@@ -109,7 +116,7 @@ async def within(
                 finally:
                     guard.stop()
                 yield item
-                seconds, what = idle_seconds, "next token"
+                waiting_for = ("next token", idle_seconds)
     finally:
         guard.close()
 
