@@ -17,7 +17,7 @@ from loadtest.engine.control import Mood
 from loadtest.engine.script import Script, script_text
 from loadtest.engine_repository import MODEL
 from loadtest.processes import Gateway, Triton, model_toml
-from tests.support.triton import require
+from tests.support.two_tritons import two_tritons
 from tests.support.waiting import wait_for
 
 SETTINGS = """
@@ -39,18 +39,8 @@ stall_seconds = 2.0
 
 @pytest.fixture(scope="module")
 def tritons(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Triton, Triton]]:
-    require("pytriton", "openvino_genai")
-    folder = tmp_path_factory.mktemp("discovered")
-    first, second = Triton(folder / "first"), Triton(folder / "second")
-    try:
-        first.launch()
-        second.launch()
-        first.wait()
-        second.wait()
-        yield first, second
-    finally:
-        first.kill()
-        second.kill()
+    with two_tritons(tmp_path_factory.mktemp("discovered")) as both_ready:
+        yield both_ready
 
 
 @pytest.fixture(scope="module")

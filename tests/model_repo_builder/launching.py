@@ -86,3 +86,11 @@ def rest(process: "subprocess.Popen[str]") -> str:
 def nothing_left(program: Path) -> None:
     found = calls(program)
     until(lambda: not any(alive(call) for call in found) and regions(found) == [])
+
+
+def bare_repository(folder: Path) -> Path:
+    """A repository as far as a launcher looks at one: an engine model that says what runs it."""
+    model = folder / "repository" / "tensorrt_llm"
+    model.mkdir(parents=True)
+    (model / "config.pbtxt").write_text('name: "tensorrt_llm" backend: "python"')
+    return model.parent

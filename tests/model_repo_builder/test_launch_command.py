@@ -11,6 +11,7 @@ from model_repo_builder import lock
 from tests.model_repo_builder.launching import (
     DEADLINE,
     STEP,
+    bare_repository,
     calls,
     command,
     launched,
@@ -23,10 +24,7 @@ from tests.model_repo_builder.test_served_engine import write_engine, write_mode
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    folder = tmp_path / "repository" / "tensorrt_llm"
-    folder.mkdir(parents=True)
-    (folder / "config.pbtxt").write_text('name: "tensorrt_llm" backend: "python"')
-    return folder.parent
+    return bare_repository(tmp_path)
 
 
 def test_devices_of_each_instance(tmp_path: Path, repository: Path) -> None:

@@ -11,6 +11,7 @@ from tests.model_repo_builder.launching import (
     DEADLINE,
     STEP,
     alive,
+    bare_repository,
     calls,
     command,
     launched,
@@ -24,10 +25,7 @@ from tests.model_repo_builder.stand_ins import write_mpirun, write_tritonserver
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    folder = tmp_path / "repository" / "tensorrt_llm"
-    folder.mkdir(parents=True)
-    (folder / "config.pbtxt").write_text('name: "tensorrt_llm" backend: "python"')
-    return folder.parent
+    return bare_repository(tmp_path)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
