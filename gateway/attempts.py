@@ -9,26 +9,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from gateway.core.balance import Outcome, Work
 from gateway.core.errors import GatewayError, UpstreamError, UpstreamTimeout, UpstreamUnavailable
+from gateway.core.routes.decode import joined
 from gateway.core.types import Generate, Piece, Tokenizer
 from gateway.settings.deadlines import Deadlines
 from gateway.triton.backend import Backend
 from gateway.triton.member import Leased, Served
 from gateway.triton.pool import Pool
-from gateway.within import Guard, within
+from gateway.triton.transport import Response
+from gateway.within import Allowed, Guard
 
 logger = logging.getLogger("gateway.triton")
 
 T = TypeVar("T")
 B = TypeVar("B", bound=Served[Any])
 
-Pieces = Sequence[Piece]  # that came together; at least one
+Take = Callable[[Piece], bool]  # what came together; True: it has enough
 
 # Tritons that one request may be sent to. A request that kills engines must not kill all of them.
 MOST = 3
@@ -42,13 +43,15 @@ class _Job:
     generate: Generate
     tokenizer: Tokenizer
     ends_itself: Callable[[], bool]
+    take: Take
 
 
 @dataclass(slots=True)
 class _Ledger:
-    """What became of one request so far: errors by address, and leases of engines that refused it, until it is known
-    whether another takes it."""
+    """What became of one request so far: whether a piece came, errors by address, and leases of engines that refused
+    it, until it is known whether another takes it."""
 
+    begun: bool = False
     failures: dict[str, UpstreamError] = field(default_factory=dict)
     suspects: list[Leased[Backend]] = field(default_factory=list)
 
@@ -60,39 +63,36 @@ class Attempts:
     deadlines: Deadlines
     failed_over: Callable[[str], None]
 
-    async def pieces(
+    async def feed(
         self,
         pool: Pool[Backend],
         generate: Generate,
         tokenizer: Tokenizer,
         session: str | None,
         ends_itself: Callable[[], bool],
-    ) -> AsyncGenerator[Pieces, None]:
-        """The answer's pieces, together what came together; the last one is final. UpstreamError where no Triton could
-        give it; RequestError where the engine says that the request is at fault. Closing the generator ends the request
-        in Triton, unless it ``ends_itself``."""
-        job = _Job(Work(generate.prompt.ids, generate.max_tokens, session), generate, tokenizer, ends_itself)
+        take: Take,
+    ) -> None:
+        """Hands the answer to ``take``, each time all that came together, until the final piece or until it has enough.
+        UpstreamError where no Triton could give it; RequestError where the engine says that the request is at fault.
+        Being cancelled, or an error of ``take``, ends the request in Triton, unless it ``ends_itself``."""
+        job = _Job(Work(generate.prompt.ids, generate.max_tokens, session), generate, tokenizer, ends_itself, take)
         ledger = _Ledger()
-        begun = False
         try:
             while True:
                 leased = await self._lease(pool, job.work, ledger.failures)
                 attempt = self._attempt if not self.deadlines.hedge_seconds else self._hedged
                 try:
-                    async with aclosing(attempt(pool, leased, job, ledger)) as pieces:
-                        async for batch in pieces:
-                            begun = True
-                            yield batch
+                    await attempt(pool, leased, job, ledger)
                     return
                 except UpstreamError as exc:
-                    if begun or isinstance(exc, UpstreamTimeout) or len(ledger.failures) >= MOST:
+                    if ledger.begun or isinstance(exc, UpstreamTimeout) or len(ledger.failures) >= MOST:
                         raise
                     logger.warning("A request failed before its first token on %s: %s", leased.address, exc.message)
                 self.failed_over(pool.name)
         finally:
             # What every engine refuses says nothing about engines: no client can have them taken out one by one.
             for suspect in ledger.suspects:
-                pool.release(suspect, Outcome.FAILED if begun else Outcome.CANCELLED)
+                pool.release(suspect, Outcome.FAILED if ledger.begun else Outcome.CANCELLED)
 
     async def whole(self, pool: Pool[B], work: Work, ask: Callable[[B], Awaitable[T]]) -> T:
         """What ``ask`` gets from one backend, for answers of one piece. UpstreamError where no Triton could give it."""
@@ -128,48 +128,54 @@ class Attempts:
                 raise next(iter(tried.values())) from None  # nobody else is there: the first failure is the reason
             raise
 
-    async def _hedged(
-        self, pool: Pool[Backend], leased: Leased[Backend], job: _Job, ledger: _Ledger
-    ) -> AsyncGenerator[Pieces, None]:
+    async def _hedged(self, pool: Pool[Backend], leased: Leased[Backend], job: _Job, ledger: _Ledger) -> None:
         """An attempt, and another on a second Triton where the first is slow to begin. Who begins first goes on; the
         other is ended."""
-        attempts = [self._attempt(pool, leased, job, ledger)]
-        beginnings = {asyncio.ensure_future(_begin(attempts[0])): attempts[0]}
-        try:
-            done, _ = await asyncio.wait(beginnings, timeout=self.deadlines.hedge_seconds)
-            if not done:
-                with contextlib.suppress(UpstreamUnavailable):  # then there is no second one
-                    other = await pool.lease(job.work, exclude={*ledger.failures, leased.address})
-                    attempts.append(self._attempt(pool, other, job, ledger))
-                    beginnings[asyncio.ensure_future(_begin(attempts[1]))] = attempts[1]
-                    self.failed_over(pool.name)
-            batch, winner = await _first_of(beginnings)
-            for attempt in attempts:
-                if attempt is not winner:
-                    await _end(beginnings, attempt)
-            yield batch
-            async for batch in winner:
-                yield batch
-        finally:
-            for attempt in attempts:
-                await _end(beginnings, attempt)
+        race = Race(job.take)
 
-    async def _attempt(
-        self, pool: Pool[Backend], leased: Leased[Backend], job: _Job, ledger: _Ledger
-    ) -> AsyncGenerator[Pieces, None]:
+        def entered(lane: Leased[Backend]) -> asyncio.Task[None]:
+            take = race.lane()
+            return asyncio.ensure_future(self._attempt(pool, lane, replace(job, take=take), ledger))
+
+        lanes = [entered(leased)]
+        begun = asyncio.ensure_future(race.begun.wait())
+        try:
+            await asyncio.wait({*lanes, begun}, timeout=self.deadlines.hedge_seconds, return_when="FIRST_COMPLETED")
+            if not lanes[0].done() and race.winner is None:
+                with contextlib.suppress(UpstreamUnavailable):  # then there is no second one
+                    lanes.append(entered(await pool.lease(job.work, exclude={*ledger.failures, leased.address})))
+                    self.failed_over(pool.name)
+            running = set(lanes)
+            while race.winner is None and running:
+                done, _ = await asyncio.wait({*running, begun}, return_when="FIRST_COMPLETED")
+                running -= done
+            if race.winner is None:
+                await lanes[-1]  # both failed
+            for number, lane in enumerate(lanes):
+                if number != race.winner:
+                    await _ended(lane)
+            await lanes[race.winner or 0]
+        finally:
+            for task in (*lanes, begun):
+                await _ended(task)
+
+    async def _attempt(self, pool: Pool[Backend], leased: Leased[Backend], job: _Job, ledger: _Ledger) -> None:
         """The pieces from one Triton. Gives the lease back, or leaves it among the suspects."""
         begun, outcome = False, Outcome.CANCELLED
+
+        def take(piece: Piece) -> bool:
+            nonlocal begun, outcome
+            if not begun:
+                begun = ledger.begun = True
+                pool.first(leased)
+            if piece.ids:
+                pool.progress(leased, len(piece.ids))
+            if piece.final:
+                outcome = Outcome.OK  # whatever becomes of it: nobody asks for what comes after
+            return job.take(piece)
+
         try:
-            async with aclosing(self._one(pool, leased, job)) as pieces:
-                async for batch in pieces:
-                    if not begun:
-                        begun = True
-                        pool.first(leased)
-                    if tokens := sum(len(piece.ids) for piece in batch if piece.ids):
-                        pool.progress(leased, tokens)
-                    if batch[-1].final:
-                        outcome = Outcome.OK  # whatever becomes of it: nobody asks for what comes after
-                    yield batch
+            await self._one(pool, leased, job, take)
         except UpstreamError as exc:
             ledger.failures[leased.address] = exc
             if isinstance(exc, UpstreamTimeout):
@@ -187,69 +193,68 @@ class Attempts:
             else:
                 pool.release(leased, outcome)
 
-    async def _one(self, pool: Pool[Backend], leased: Leased[Backend], job: _Job) -> AsyncGenerator[Pieces, None]:
-        backend, guard, generate = leased.backend, Guard(), job.generate
+    async def _one(self, pool: Pool[Backend], leased: Leased[Backend], job: _Job, take: Take) -> None:
+        backend, generate, deadlines = leased.backend, job.generate, self.deadlines
+        allowed = Allowed(deadlines.first_token_seconds, deadlines.idle_seconds, deadlines.total_seconds)
+        guard = Guard(allowed, _late)
         bound = await backend.bound()
         tensors = bound.encode(generate, job.tokenizer)
         decoder = bound.decoder(generate, job.tokenizer)
-        responses = within(
-            backend.stream(bound, generate.id, tensors, bound.wanted(generate), job.ends_itself),
-            guard,
-            first_seconds=self.deadlines.first_token_seconds,
-            idle_seconds=self.deadlines.idle_seconds,
-            total_seconds=self.deadlines.total_seconds,
-            late=_late,
-        )
         lost = leased.lost
 
         def leave(_: asyncio.Future[None]) -> None:
             if not lost.cancelled():
                 guard.end(UpstreamUnavailable(f"A server of the model '{pool.name}' was lost. Try again shortly."))
 
+        staying = False
+
+        def read(responses: Sequence[Response]) -> bool:
+            nonlocal staying
+            if not staying:
+                staying = True
+                lost.remove_done_callback(leave)  # from here on it is this Triton or none
+            guard.heard()
+            if len(responses) == 1:
+                return take(decoder.push(responses[0].outputs, responses[0].final))
+            return take(joined([decoder.push(response.outputs, response.final) for response in responses]))
+
         lost.add_done_callback(leave)
         try:
-            async with aclosing(responses):
-                async for batch in responses:
-                    lost.remove_done_callback(leave)  # from here on it is this Triton or none
-                    yield [decoder.push(response.outputs, response.final) for response in batch]
+            await guard.keep(backend.feed(bound, generate.id, tensors, bound.wanted(generate), job.ends_itself, read))
         except UpstreamError as exc:
             raise bound.blamed(exc, generate) from exc
         finally:
             lost.remove_done_callback(leave)
 
 
+class Race:
+    """Who brings the first piece wins; what others bring later is not taken."""
+
+    def __init__(self, take: Take) -> None:
+        self._take = take
+        self._lanes = 0
+        self.begun = asyncio.Event()
+        self.winner: int | None = None  # the number of its lane
+
+    def lane(self) -> Take:
+        """For one more runner."""
+        number = self._lanes
+        self._lanes += 1
+
+        def take(piece: Piece) -> bool:
+            if self.winner is None:
+                self.winner = number
+                self.begun.set()
+            return self._take(piece) if self.winner == number else True
+
+        return take
+
+
 def _late(what: str, seconds: float) -> GatewayError:
     return UpstreamTimeout(f"The model server gave no {what} within {seconds:g} seconds. Try again, or ask for less.")
 
 
-async def _begin(attempt: AsyncGenerator[Pieces, None]) -> Pieces:
-    async for batch in attempt:
-        return batch
-    raise UpstreamError("The engine's stream ended before the answer did.")
-
-
-Beginnings = dict["asyncio.Task[Pieces]", AsyncGenerator[Pieces, None]]
-
-
-async def _first_of(beginnings: Beginnings) -> tuple[Pieces, AsyncGenerator[Pieces, None]]:
-    """The attempt that begins first, and its first pieces. The last error where none begins."""
-    error: UpstreamError | None = None
-    while beginnings:
-        done, _ = await asyncio.wait(beginnings, return_when=asyncio.FIRST_COMPLETED)
-        for beginning in done:
-            attempt = beginnings.pop(beginning)
-            try:
-                return beginning.result(), attempt
-            except UpstreamError as exc:
-                error = exc
-    assert error is not None
-    raise error
-
-
-async def _end(beginnings: Beginnings, attempt: AsyncGenerator[Pieces, None]) -> None:
-    """Ends an attempt, also while it waits for its beginning."""
-    for beginning in [task for task, of in beginnings.items() if of is attempt]:
-        del beginnings[beginning]
-        beginning.cancel()
-        await asyncio.gather(beginning, return_exceptions=True)
-    await attempt.aclose()
+async def _ended(task: asyncio.Task[Any]) -> None:
+    """Ends a task, if it has not ended."""
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, get_args
 
@@ -23,8 +22,8 @@ from gateway.core.prompt import build_chat, build_completion, ignored_fields, re
 from gateway.core.sampling import ModelLimits
 from gateway.core.schema.chat import ChatRequest, SamplingFields
 from gateway.core.schema.completions import CompletionRequest
-from gateway.core.types import Adapter, Delta, Generate, GuideKind, Prompt, Tokenizer
-from gateway.fan_out import merged
+from gateway.core.types import Adapter, Delta, Generate, GuideKind, Piece, Prompt, Tokenizer
+from gateway.fan_out import together
 from gateway.metrics import Metrics
 from gateway.offload import offloaded
 from gateway.triton.backend import Backend
@@ -33,7 +32,7 @@ from gateway.triton.pool import Pool
 
 T = TypeVar("T")
 
-Deltas = Sequence[Delta]  # that came together; at least one
+Take = Callable[[Delta], None]
 
 ALL_GUIDES = frozenset(get_args(GuideKind))
 CHARACTERS_PER_TOKEN = 16  # of a request, more than any usual prompt has: for a guess that is not too high
@@ -171,38 +170,35 @@ class Service:
             bound.encode(generate, model.tokenizer)
         return Prepared(id, model.name, model, generates, origin, ignored)
 
-    def stream(self, prepared: Prepared, waited: Callable[[float], None] = _unheard) -> AsyncGenerator[Deltas, None]:
-        """Deltas of all answers as they become certain, together what came together. Closing the generator cancels what
-        runs in Triton. ``waited`` is told the seconds that each answer spent in the queue, before its first delta."""
-        runs = [self._one(prepared.served, generate, prepared.origin, waited) for generate in prepared.generates]
-        return runs[0] if len(runs) == 1 else merged(runs)
+    async def run(self, prepared: Prepared, take: Take, waited: Callable[[float], None] = _unheard) -> None:
+        """Hands the deltas of all answers to ``take`` as they become certain. Being cancelled, or an error of ``take``,
+        cancels what runs in Triton. ``waited`` is told the seconds that each answer spent in the queue, before its
+        first delta."""
+        served, origin = prepared.served, prepared.origin
+        runs = [self._one(served, generate, origin, take, waited) for generate in prepared.generates]
+        await (runs[0] if len(runs) == 1 else together(runs))
 
     async def _one(
-        self, model: ServedModel, generate: Generate, origin: Origin, waited: Callable[[float], None]
-    ) -> AsyncGenerator[Deltas, None]:
+        self, model: ServedModel, generate: Generate, origin: Origin, take: Take, waited: Callable[[float], None]
+    ) -> None:
         pool, tokens = model.pool, len(generate.prompt.ids)
         with self._metrics.recorder(model.name, tokens) as record, pool.used():
             pipeline = Pipeline(generate, model.tokenizer)
+
+            def push(piece: Piece) -> bool:
+                delta = pipeline.push(piece)
+                record.delta(delta)
+                if delta.parts or delta.finish or delta.logprobs:
+                    take(delta)
+                return pipeline.finished
+
             async with self._admission.slot(pool.name, origin.caller, tokens, pool.room) as seconds:
                 waited(seconds)
-                batches = self._attempts.pieces(
-                    pool, generate, model.tokenizer, origin.session, lambda: pipeline.ends_itself
+                await self._attempts.feed(
+                    pool, generate, model.tokenizer, origin.session, lambda: pipeline.ends_itself, push
                 )
-                async with aclosing(batches):
-                    async for batch in batches:
-                        deltas: list[Delta] = []
-                        for piece in batch:
-                            delta = pipeline.push(piece)
-                            record.delta(delta)
-                            if delta.parts or delta.finish or delta.logprobs:
-                                deltas.append(delta)
-                            if pipeline.finished:
-                                break
-                        if deltas:
-                            yield deltas
-                        if pipeline.finished:
-                            return
-            raise UpstreamError("The engine's stream ended before the answer did.")
+            if not pipeline.finished:
+                raise UpstreamError("The engine's stream ended before the answer did.")
 
 
 def with_adapters(model: ServedModel, adapters: Sequence[Adapter]) -> dict[str, ServedModel]:

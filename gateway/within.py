@@ -1,124 +1,94 @@
-"""A stream that must keep its deadlines. It knows asyncio and seconds; it must not know what flows.
+"""Deadlines of work that feeds somebody: of its first item, of each further one, and of all of it.
 
-One timer per stream, moved on by writing down a number: ``asyncio.timeout`` around each item would set and cancel a
-timer for every token.
+It knows asyncio and seconds; it must not know what flows. An item costs the writing down of a moment: one timer per
+work looks at that when it is due, where ``asyncio.timeout`` around each item would set and cancel one for every token.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
-from typing import TypeVar
+import math
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from gateway.core.errors import GatewayError
-
-T = TypeVar("T")
 
 Late = Callable[[str, float], GatewayError]  # what was waited for, and its seconds → the error
 
 
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """Seconds that work may take; 0: any time. ``idle``: between two items."""
+
+    first: float
+    idle: float
+    total: float
+
+
 class Guard:
-    """Ends the wait of a stream: by its deadlines, or by whoever calls ``end``."""
+    """Ends work by its deadlines, or for whoever calls ``end``. For one work, made where that begins."""
 
-    __slots__ = ("_due", "_error", "_late", "_loop", "_task", "_timer", "_waiting_for")
+    __slots__ = ("_allowed", "_error", "_heard", "_late", "_loop", "_started", "_task", "_timer")
 
-    def __init__(self) -> None:
+    def __init__(self, allowed: Allowed, late: Late) -> None:
+        """``late`` makes the error from what was waited for and its seconds."""
         self._loop = asyncio.get_running_loop()
-        self._task: asyncio.Task[object] | None = None  # that waits now
+        self._allowed = allowed
+        self._late = late
+        self._task: asyncio.Task[object] | None = None  # that waits for the work
         self._timer: asyncio.TimerHandle | None = None
-        self._due: float | None = None  # of the present wait, by the loop's clock
-        self._late: Late | None = None
-        self._waiting_for = ("", 0.0)  # what the present wait is for, and its seconds
+        self._started = self._loop.time()
+        self._heard: float | None = None  # when the last item came
         self._error: GatewayError | None = None
 
+    def heard(self) -> None:
+        """An item came."""
+        before, self._heard = self._heard, self._loop.time()
+        if before is None:
+            self._look()
+
     def end(self, error: GatewayError) -> None:
-        """The present wait, or the next one, raises this. Later calls do nothing."""
+        """The work is cancelled, and whoever waits for it gets this. Later calls do nothing."""
         if self._error is None:
             self._error = error
             if self._task is not None:
                 self._task.cancel()
 
-    @property
-    def now(self) -> float:
-        """By the loop's clock, which deadlines are of."""
-        return self._loop.time()
-
-    def start(self, due: float | None, late: Late, waiting_for: tuple[str, float]) -> None:
-        """A wait begins, in the running task. Past ``due`` it raises what ``late`` makes of what is waited for."""
-        if self._error is not None:
-            raise self._error
+    async def keep(self, work: Awaitable[None]) -> None:
+        """Waits for the work, as long as it is in time."""
         self._task = asyncio.current_task()
-        self._due, self._late, self._waiting_for = due, late, waiting_for
-        if due is not None and (self._timer is None or self._timer.when() > due):
-            self._arm(due)
+        self._look()
+        try:
+            if self._error is not None:
+                raise self._error
+            await work
+        except asyncio.CancelledError:
+            if self._error is None or _cancelled_from_outside():
+                raise
+            raise self._error from None
+        finally:
+            self._task = None
+            if self._timer is not None:
+                self._timer.cancel()
+            if asyncio.iscoroutine(work):
+                work.close()  # one that was not begun; nothing happens where it was
 
-    def stop(self) -> None:
-        """The wait is over, well or not."""
-        self._task = None
-
-    def ended(self) -> GatewayError | None:
-        """Why a wait was cancelled, if ``end`` or a deadline did it."""
-        return self._error
-
-    def close(self) -> None:
+    def _look(self) -> None:
+        """Ends the work if a deadline is over; else comes again when the next one may be."""
         if self._timer is not None:
             self._timer.cancel()
-
-    def _arm(self, due: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self._loop.call_at(due, self._fire)
-
-    def _fire(self) -> None:
-        self._timer = None
-        if self._task is None or self._due is None:
-            return  # nobody waits: the next wait arms anew
-        if self._loop.time() < self._due:
-            self._arm(self._due)
-        elif self._late is not None:
-            self.end(self._late(*self._waiting_for))
-
-
-async def within(
-    stream: AsyncGenerator[T, None],
-    guard: Guard,
-    *,
-    first_seconds: float,
-    idle_seconds: float,
-    total_seconds: float,
-    late: Late,
-) -> AsyncGenerator[T, None]:
-    """What the stream gives, as long as its first item, each further one and all of it come in time; 0: any time.
-
-    ``late`` makes the error from what was waited for and its seconds. The reader's own time counts in the total only.
-    """
-    total = guard.now + total_seconds if total_seconds else None
-    waiting_for = ("first token", first_seconds)
-    try:
-        async with aclosing(stream):
-            while True:
-                seconds = waiting_for[1]
-                due = guard.now + seconds if seconds else None
-                if total is not None and (due is None or total <= due):
-                    guard.start(total, late, ("end of the answer", total_seconds))
-                else:
-                    guard.start(due, late, waiting_for)
-                try:
-                    item = await stream.__anext__()
-                except StopAsyncIteration:
-                    return
-                except asyncio.CancelledError:
-                    error = guard.ended()
-                    if error is None or _cancelled_from_outside():
-                        raise
-                    raise error from None
-                finally:
-                    guard.stop()
-                yield item
-                waiting_for = ("next token", idle_seconds)
-    finally:
-        guard.close()
+        allowed = self._allowed
+        if self._heard is None:
+            what, seconds, since = "first token", allowed.first, self._started
+        else:
+            what, seconds, since = "next token", allowed.idle, self._heard
+        due = since + seconds if seconds else math.inf
+        if allowed.total and self._started + allowed.total <= due:
+            what, seconds, due = "end of the answer", allowed.total, self._started + allowed.total
+        if self._loop.time() >= due:
+            self.end(self._late(what, seconds))
+        elif due < math.inf:
+            self._timer = self._loop.call_at(due, self._look)
 
 
 def _cancelled_from_outside() -> bool:

@@ -5,8 +5,8 @@ It knows how a key is presented and which headers tell of limits. Who is let in 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
@@ -19,7 +19,7 @@ from gateway.core.errors import GatewayError, Unauthorized
 from gateway.core.spent import Spent
 from gateway.core.window import Window, duration
 from gateway.gate import Bill, Gate
-from gateway.service import Deltas, Prepared
+from gateway.service import Prepared
 
 
 class Access:
@@ -110,19 +110,14 @@ async def billed_input(request: Request, tokens: int) -> AsyncIterator[None]:
         raise
 
 
-async def billed(
-    request: Request, prepared: Prepared, batches: AsyncGenerator[Deltas, None]
-) -> AsyncGenerator[Deltas, None]:
-    """The deltas, charged to the caller: a guess before the first, what it was in truth after the last."""
+@asynccontextmanager
+async def billed(request: Request, prepared: Prepared) -> AsyncIterator[Spent]:
+    """Charges answers to the caller: a guess before the first delta, and after the last what was pushed."""
     bill: Bill = request.state.bill
     spent = Spent(prepared.generates)
     await bill.tokens(spent.prompt_tokens, spent.most)
     try:
-        async with aclosing(batches):
-            async for deltas in batches:
-                for delta in deltas:
-                    spent.push(delta)
-                yield deltas
+        yield spent
     except GatewayError:
         spent.failed()
         raise

@@ -5,8 +5,8 @@ It knows HTTP and that the first delta decides the status. It must not know any 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
+import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -20,8 +20,9 @@ from gateway.core.types import Delta
 from gateway.http.access import billed
 from gateway.http.body import json_response
 from gateway.http.disconnect import while_connected
-from gateway.http.sse import DeltaStream
-from gateway.service import Deltas, Prepared, Service
+from gateway.http.sse import DeltaStream, ended
+from gateway.http.writer import Writer
+from gateway.service import Prepared, Service
 
 Content = dict[str, Any]
 
@@ -59,12 +60,16 @@ class Answering:
         """A stream of events. What fails before the first delta still has a status of its own; ``error`` makes the
         frames of what fails later."""
         waits: list[float] = []
-        deltas = billed(request, prepared, self.service.stream(prepared, waits.append))
-        first = await while_connected(request.receive, _first(deltas, prepared))
+        writer = Writer(encoder.push)
+        work = asyncio.ensure_future(self._run(request, prepared, writer.write, waits))
+        try:
+            await while_connected(request.receive, _begun(writer, work, prepared))
+        except BaseException:
+            await ended(work)
+            raise
         return DeltaStream(
-            first,
-            deltas,
-            encoder.push,
+            writer,
+            work,
             error,
             headers=ignored_header(prepared.ignored) | queue_header(waits),
             ping_seconds=self.settings.ping_seconds,
@@ -74,47 +79,37 @@ class Answering:
         self, request: Request, prepared: Prepared, body: Callable[[list[Choice]], Content]
     ) -> Response:
         """One body, made of the same deltas, with nobody watching it grow."""
-        waits: list[float] = []
-        deltas = billed(request, prepared, self.service.stream(prepared, waits.append))
-        choices = await while_connected(request.receive, _collect(deltas, prepared))
-        return json_response(body(choices), headers=ignored_header(prepared.ignored) | queue_header(waits))
+        choices = [Choice() for _ in prepared.generates]
+        return await self.folded(
+            request, prepared, lambda delta: choices[delta.choice].push(delta), lambda: body(choices)
+        )
 
     async def folded(
         self, request: Request, prepared: Prepared, push: Callable[[Delta], object], body: Callable[[], Content]
     ) -> Response:
-        """One body, folded by an encoder from what it would have streamed."""
+        """One body, folded by ``push`` from what would have been streamed."""
         waits: list[float] = []
-        deltas = billed(request, prepared, self.service.stream(prepared, waits.append))
-        for batch in await while_connected(request.receive, _all(deltas)):
-            for delta in batch:
-                push(delta)
+        await while_connected(request.receive, self._run(request, prepared, push, waits))
         return json_response(body(), headers=ignored_header(prepared.ignored) | queue_header(waits))
 
+    async def _run(
+        self, request: Request, prepared: Prepared, take: Callable[[Delta], object], waits: list[float]
+    ) -> None:
+        async with billed(request, prepared) as spent:
 
-async def _all(deltas: AsyncGenerator[Deltas, None]) -> list[Deltas]:
-    async with aclosing(deltas):
-        whole = [batch async for batch in deltas]
-    if not whole or whole[-1][-1].finish is None:
-        raise UpstreamError("The engine's stream ended before the answer did.")
-    return whole
+            def counted(delta: Delta) -> None:
+                spent.push(delta)
+                take(delta)
 
-
-async def _collect(deltas: AsyncGenerator[Deltas, None], prepared: Prepared) -> list[Choice]:
-    choices = [Choice() for _ in prepared.generates]
-    async with aclosing(deltas):
-        async for batch in deltas:
-            for delta in batch:
-                choices[delta.choice].push(delta)
-    if any(choice.finish is None for choice in choices):
-        raise UpstreamError("The engine's stream ended before the answer did.")
-    return choices
+            await self.service.run(prepared, counted, waits.append)
 
 
-async def _first(deltas: AsyncGenerator[Deltas, None], prepared: Prepared) -> Deltas:
-    """The first deltas; they decide the status. The stream stays open for the rest."""
-    async for batch in deltas:
-        return batch
-    raise UpstreamError(f"The engine gave no answer to {prepared.id}.")
+async def _begun(writer: Writer, work: asyncio.Task[None], prepared: Prepared) -> None:
+    """The first delta is there; it decides the status. Raises what happened instead."""
+    await asyncio.wait({writer.begun, work}, return_when=asyncio.FIRST_COMPLETED)
+    if not writer.begun.done():
+        work.result()
+        raise UpstreamError(f"The engine gave no answer to {prepared.id}.")
 
 
 def queue_header(waits: Sequence[float]) -> dict[str, str]:

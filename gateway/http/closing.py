@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from typing import Any
 
 from starlette.datastructures import MutableHeaders
@@ -54,21 +54,18 @@ class Ending:
 
     def __init__(self, task: asyncio.Task[Any]) -> None:
         self._task = task
-        self._deltas: Any = None
+        self.streams = False
         self.stopped = False
 
-    def streams(self, deltas: AsyncGenerator[Any, None]) -> None:
-        """From now on the current task waits for deltas, and makes error frames itself when it is stopped."""
-        task = asyncio.current_task()
-        assert task is not None
-        self._task, self._deltas = task, deltas
+    def works(self, task: asyncio.Task[Any]) -> None:
+        """From now on that task works for it, and whoever streams what it makes sends the error when it is stopped."""
+        self._task, self.streams = task, True
 
     def stop(self) -> None:
-        """Interrupts the work. A stream that is being sent is not interrupted: it looks at ``stopped`` after."""
+        """Interrupts the work."""
         if not self.stopped:
             self.stopped = True
-            if self._deltas is None or self._deltas.ag_running:
-                self._task.cancel()
+            self._task.cancel()
 
     def error(self) -> ShuttingDown:
         """What the client is told."""
@@ -113,7 +110,7 @@ class ClosingRequests:
         try:
             await self._app(scope, receive, send)
         except asyncio.CancelledError:
-            if not request.stopped or request._deltas is not None:
+            if not request.stopped or request.streams:
                 raise
             request.settle()
             await self._reply(Request(scope), request.error())(scope, receive, _closing_connection(send))

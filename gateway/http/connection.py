@@ -17,7 +17,7 @@ from http import HTTPStatus
 from typing import Any
 
 from starlette.types import Scope
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from gateway.core.errors import RequestError
 from gateway.core.reply.wire import dumps, error_body
@@ -47,7 +47,7 @@ class Refused(Exception):
 
 
 class Connection(HttpToolsProtocol):
-    """``full``, ``writable`` and ``drop`` are for those who write to the client."""
+    """A client's connection, as uvicorn makes one for each."""
 
     def __init__(self, *args: Any, edge: Edge, **more: Any) -> None:
         super().__init__(*args, **more)
@@ -61,15 +61,6 @@ class Connection(HttpToolsProtocol):
         self._refusal: RequestError | None = None
         self._period = min(edge.head_seconds, edge.body_seconds, edge.stall_seconds) / LOOKS
         self._timer: asyncio.TimerHandle | None = None
-
-    @property
-    def full(self) -> bool:
-        """Whether the client has yet to read what was written, and writing more would wait for it."""
-        return self.flow.write_paused
-
-    async def writable(self) -> None:
-        """Returns when it is not full any more, or when the connection is lost."""
-        await self.flow.drain()
 
     def drop(self) -> None:
         """Ends the connection; what was written and not read is lost."""
@@ -104,7 +95,6 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._enter(Phase.HEAD)
-        self.scope["state"]["connection"] = self
 
     def on_headers_complete(self) -> None:
         edge, headers = self.edge, self.headers
@@ -121,6 +111,8 @@ class Connection(HttpToolsProtocol):
         self._enter(Phase.BODY)
         self._body_bytes = 0
         super().on_headers_complete()
+        if self.cycle is not None and self.cycle.scope is self.scope:
+            self.scope["state"]["exchange"] = Exchange(self, self.cycle)
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
@@ -187,10 +179,46 @@ class Connection(HttpToolsProtocol):
             cycle.message_event.set()
 
 
-def connection(scope: Scope) -> Connection | None:
-    """The connection that a request came over; None under another server."""
-    found = scope.get("state", {}).get("connection")
-    return found if isinstance(found, Connection) else None
+class Exchange:
+    """One request's way to its client, past ASGI's ``send``: for bodies of many small parts, once the head is sent."""
+
+    __slots__ = ("_connection", "_cycle", "_flow", "_transport")
+
+    def __init__(self, connection: Connection, cycle: RequestResponseCycle) -> None:
+        """A connection has one cycle for each request: with pipelining, one is read while another is answered."""
+        self._connection = connection
+        self._cycle = cycle
+        self._transport = connection.transport
+        self._flow = connection.flow
+
+    @property
+    def backlog_bytes(self) -> int:
+        """What may wait for the client."""
+        return self._connection.edge.backlog_bytes
+
+    @property
+    def full(self) -> bool:
+        """Whether the client has yet to read what was written, and writing more would wait for it."""
+        return self._flow.write_paused
+
+    async def writable(self) -> None:
+        """Returns when it is not full any more, or when the connection is lost."""
+        await self._flow.drain()
+
+    def write(self, part: bytes) -> None:
+        """A part of a body whose length nobody said before: one chunk. Nothing happens where the client has left."""
+        if not self._cycle.disconnected:
+            self._transport.write(b"%x\r\n%b\r\n" % (len(part), part))
+
+    def drop(self) -> None:
+        """Ends the connection; what was written and not read is lost."""
+        self._connection.drop()
+
+
+def exchange(scope: Scope) -> Exchange | None:
+    """The way to the client of a request; None under another server."""
+    found = scope.get("state", {}).get("exchange")
+    return found if isinstance(found, Exchange) else None
 
 
 def _refusal(status: HTTPStatus, message: str) -> RequestError:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from collections.abc import Callable
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.types import Receive, Scope, Send
 
 from gateway.core.errors import GatewayError
-from gateway.core.types import Delta
 from gateway.http.closing import Ending, ending
-from gateway.http.connection import Connection, connection
+from gateway.http.connection import exchange
 from gateway.http.writer import SlowClient, Writer
-from gateway.service import Deltas
 
 logger = logging.getLogger("gateway")
 
@@ -24,28 +21,25 @@ HEADERS = {"x-accel-buffering": "no", "cache-control": "no-cache"}
 
 
 class DeltaStream(EventSourceResponse):
-    """Sends deltas as they come; whatever ends the response also closes them, which cancels the request upstream."""
+    """The response that a writer's deltas go out by; whatever ends it also ends the work that writes them, which
+    cancels the request upstream."""
 
     def __init__(
         self,
-        first: Deltas,
-        rest: AsyncGenerator[Deltas, None],
-        encode: Callable[[Delta], bytes],
+        writer: Writer,
+        work: asyncio.Task[None],
         error: Callable[[GatewayError], bytes],
         *,
         headers: dict[str, str],
         ping_seconds: int,
     ) -> None:
-        """``first`` was awaited before, so that an early failure has a status of its own. ``error``: frames of a late
-        one."""
-        self._first = first
-        self._rest = rest
-        self._encode = encode
+        """``error``: frames of a failure after the first delta. One before it had a status of its own."""
+        self._writer = writer
+        self._work = work
         self._error = error
         self._ending: Ending | None = None
-        self._connection: Connection | None = None
         super().__init__(
-            rest,
+            iter(()),
             headers=HEADERS | headers,
             media_type="text/event-stream; charset=utf-8",
             ping=ping_seconds,
@@ -55,46 +49,41 @@ class DeltaStream(EventSourceResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._ending = ending(scope)
-        self._connection = connection(scope)
+        self._exchange = exchange(scope)
         try:
             await super().__call__(scope, receive, send)
         finally:
-            await self._rest.aclose()
+            await ended(self._work)
 
     async def _stream_response(self, send: Send) -> None:
-        """Takes the place of sse-starlette's loop, which stops reading deltas while the client does not read."""
+        """Takes the place of sse-starlette's loop: deltas come by themselves."""
+        if self._ending is not None:
+            self._ending.works(self._work)
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        writer = Writer(send, self._encode, self._connection)
+        writer = self._writer
         try:
-            await writer.finish(await self._written(writer))
+            writer.open(send, self._exchange)
+            await writer.finish(await self._last())
         except SlowClient:
-            assert self._connection is not None, "nobody else is found slow"
+            assert self._exchange is not None, "nobody else is found slow"
             logger.warning("a client reads too slowly: its request is cancelled and its connection dropped")
-            self._connection.drop()
-            await self._connection.writable()  # until the drop is through
+            self._exchange.drop()
+            await self._exchange.writable()  # until the drop is through
         finally:
             await writer.close()
         async with self._send_lock:
             self.active = False
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _written(self, writer: Writer) -> bytes:
-        """Writes all deltas. What goes last: the frames of an error, or nothing."""
-        rest, ending = self._rest, self._ending
-        if ending is not None:
-            ending.streams(rest)
+    async def _last(self) -> bytes:
+        """Waits for the end of the work. What goes last: the frames of an error, or nothing."""
+        await asyncio.wait((self._work,))
         try:
-            await writer.write(self._first)
-            async with aclosing(rest):
-                async for deltas in rest:
-                    if ending is not None and ending.stopped:
-                        raise ending.error()
-                    await writer.write(deltas)
+            self._work.result()
         except asyncio.CancelledError:
-            if ending is None or not ending.stopped:
+            if self._ending is None or not self._ending.stopped:
                 raise
-            ending.settle()
-            return self._error(ending.error())
+            return self._error(self._ending.error())
         except SlowClient:
             raise
         except GatewayError as error:
@@ -104,3 +93,9 @@ class DeltaStream(EventSourceResponse):
             logger.exception("stream failed")
             return self._error(GatewayError("Internal error; the gateway's log has it under this request id."))
         return b""
+
+
+async def ended(work: asyncio.Task[None]) -> None:
+    """Ends work that may still run."""
+    work.cancel()
+    await asyncio.gather(work, return_exceptions=True)

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import Callable, Mapping, Sequence
 
 from gateway.core.errors import UpstreamError, UpstreamUnavailable
 from gateway.core.routes import BLS, DIRECT, LLMAPI, ROUTES, BindError, Bound, Route, bind, stop_tensors
 from gateway.core.tensors import Tensor
 from gateway.triton.examined import Examined
 from gateway.triton.probe import Asked
-from gateway.triton.transport import Call, Response, Transport
+from gateway.triton.transport import Call, Response, Take, Transport
 
 logger = logging.getLogger("gateway.triton")
 
@@ -75,23 +74,28 @@ class Backend:
             return False
         return await self.transport.ready(bound.model)
 
-    async def stream(
+    async def feed(
         self,
         bound: Bound,
         request_id: str,
         tensors: Sequence[Tensor],
         wanted: Sequence[str],
         ends_itself: Callable[[], bool],
-    ) -> AsyncGenerator[Sequence[Response], None]:
-        """The engine's responses, together what came together. Closing cancels. A Triton that went away may come back
+        take: Take,
+    ) -> None:
+        """Hands the engine's responses to ``take``, as ``Transport.feed`` does. A Triton that went away may come back
         changed: it is bound anew."""
         started = False
-        call = Call(bound.model, request_id, tensors, wanted, self._stop, ends_itself)
+
+        def started_by(responses: Sequence[Response]) -> bool:
+            nonlocal started
+            started = True
+            return take(responses)
+
         try:
-            async with aclosing(self.transport.batches(call)) as batches:
-                async for batch in batches:
-                    started = True
-                    yield batch
+            await self.transport.feed(
+                Call(bound.model, request_id, tensors, wanted, self._stop, ends_itself), started_by
+            )
         except UpstreamUnavailable:
             self._bound = None
             raise

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import aclosing
 
 from gateway.core.embedding_route import BoundEmbedding, EmbeddingRoute, bind
 from gateway.core.errors import UpstreamError, UpstreamUnavailable
@@ -16,7 +15,7 @@ from gateway.core.routes import BindError
 from gateway.core.tensors import Tensor
 from gateway.triton.examined import Examined
 from gateway.triton.probe import Asked
-from gateway.triton.transport import Call, Transport
+from gateway.triton.transport import Call, Response, Transport
 
 logger = logging.getLogger("gateway.triton")
 
@@ -67,14 +66,15 @@ class EmbeddingBackend:
     async def ask(self, bound: BoundEmbedding, request_id: str, tensors: Sequence[Tensor]) -> Mapping[str, Tensor]:
         """The reply to one batch. Being cancelled cancels it in Triton. A Triton that went away is bound anew."""
         outputs: Mapping[str, Tensor] = {}
+
+        def take(responses: Sequence[Response]) -> bool:
+            nonlocal outputs
+            for response in responses:
+                outputs = response.outputs or outputs
+            return responses[-1].final
+
         try:
-            async with aclosing(
-                self.transport.stream(Call(bound.model, request_id, tensors, (bound.output.name,)))
-            ) as responses:
-                async for response in responses:
-                    outputs = response.outputs or outputs
-                    if response.final:
-                        break
+            await self.transport.feed(Call(bound.model, request_id, tensors, (bound.output.name,)), take)
         except UpstreamUnavailable:
             self._bound = None
             raise

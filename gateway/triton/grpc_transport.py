@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import grpc
@@ -21,7 +21,7 @@ from gateway.triton.ending import Endings
 from gateway.triton.errors import grpc_errors
 from gateway.triton.grpc_credentials import credentials
 from gateway.triton.status import engine_failed
-from gateway.triton.transport import Call, Response
+from gateway.triton.transport import Call, Response, Take
 
 # Prompts and log-probabilities can be long; the 4 MiB default of gRPC is not meant for tensors.
 _MAX_MESSAGE = 64 * 1024 * 1024
@@ -49,7 +49,7 @@ class GrpcTransport:
         self._stub = service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
         self._endings = Endings()
 
-    async def stream(self, call: Call) -> AsyncGenerator[Response, None]:
+    async def feed(self, call: Call, take: Take) -> None:
         rpc = self._begin(call)
         final = False
         try:
@@ -61,18 +61,14 @@ class GrpcTransport:
                     response = _response(message.infer_response)
                     final = response.final
                     rpc.read()
-                    yield response
+                    if take((response,)):
+                        return
                 final = True
         finally:
             if final or call.ends_itself():
                 self._endings.finished(rpc)
             else:
                 self._endings.left(rpc, self._stop(call))
-
-    async def batches(self, call: Call) -> AsyncGenerator[Sequence[Response], None]:
-        async with contextlib.aclosing(self.stream(call)) as responses:
-            async for response in responses:
-                yield (response,)
 
     def _begin(self, call: Call) -> _Rpc:
         return _Rpc(self._stub.ModelStreamInfer(_once(_request(call))))

@@ -1,4 +1,4 @@
-"""What the service asks of a transport to Triton: one verb that streams, and a look at a model before it.
+"""What the service asks of a transport to Triton: one verb that feeds, and a look at a model before it.
 
 This is the only thing the layers above know of Triton's wire, so that the transport can be replaced without touching
 anything else.
@@ -6,7 +6,7 @@ anything else.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -42,15 +42,17 @@ class Call:
     ends_itself: Callable[[], bool] = lambda: False
 
 
+# Takes responses that arrived together, never none. True: it has enough, and the request may end.
+Take = Callable[[Sequence[Response]], bool]
+
+
 class Transport(Protocol):
-    """A connection to one Triton. Every method raises only errors of ``core.errors``."""
+    """A connection to one Triton. Every method raises only errors of ``core.errors``, and what ``take`` raises."""
 
-    def stream(self, call: Call) -> AsyncGenerator[Response, None]:
-        """The responses to one request, as they come. Closing the generator ends the request in Triton."""
-        ...
-
-    def batches(self, call: Call) -> AsyncGenerator[Sequence[Response], None]:
-        """As ``stream``, with all responses that are there at a time. None is empty."""
+    async def feed(self, call: Call, take: Take) -> None:
+        """Hands the responses to one request to ``take`` in the turn of the event loop in which they arrive: there is
+        no task to wake and nothing to wait for between a token and its reader. Returns after the last, or when ``take``
+        has enough; that, an error of ``take`` and being cancelled end the request in Triton."""
         ...
 
     async def signature(self, model: str) -> ModelSignature | None:

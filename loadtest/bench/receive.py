@@ -17,7 +17,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import aclosing
 from typing import Any, cast
 
 import uvloop
@@ -30,7 +29,7 @@ from gateway.triton.h2.grpc_messages import framed, request_headers
 from gateway.triton.h2.headers import header_block
 from gateway.triton.h2.infer import PATH, encode
 from gateway.triton.h2.transport import H2Transport
-from gateway.triton.transport import Call
+from gateway.triton.transport import Call, Response
 
 TRAILERS = header_block([("grpc-status", "0")])  # as the replay writes them
 PACES = {
@@ -45,19 +44,15 @@ def call(number: int) -> Call:
     return Call("tensorrt_llm", f"chatcmpl-{number:032x}", (prompt,), ("output_ids", "sequence_length"))
 
 
-async def by_response(transport: Any, number: int) -> int:
+async def messages(transport: Any, number: int) -> int:
     count = 0
-    async with aclosing(transport.stream(call(number))) as responses:
-        async for _ in responses:
-            count += 1
-    return count
 
+    def take(responses: Sequence[Response]) -> bool:
+        nonlocal count
+        count += len(responses)
+        return False
 
-async def by_batch(transport: Any, number: int) -> int:
-    count = 0
-    async with aclosing(transport.batches(call(number))) as batches:
-        async for batch in batches:
-            count += len(batch)
+    await transport.feed(call(number), take)
     return count
 
 
@@ -100,9 +95,8 @@ async def nothing(address: str, streams: int) -> int:
 
 
 CLIENTS: dict[str, Callable[[str, int], Any]] = {
-    "grpc": lambda address, streams: through(GrpcTransport, by_response, address, streams),
-    "h2": lambda address, streams: through(H2Transport, by_response, address, streams),
-    "h2 batches": lambda address, streams: through(H2Transport, by_batch, address, streams),
+    "grpc": lambda address, streams: through(GrpcTransport, messages, address, streams),
+    "h2": lambda address, streams: through(H2Transport, messages, address, streams),
     "bytes": nothing,
 }
 

@@ -41,7 +41,8 @@ def test_text_arrives_as_it_was_meant(scripted: Gateway, route: str, stream: boo
 
 @every_route
 def test_no_delta_ever_holds_a_broken_character(scripted: Gateway, route: str) -> None:
-    body = {"model": route, "messages": messages(Script(text=TEXTS["family-of-emoji"])), "stream": True}
+    script = Script(text=TEXTS["family-of-emoji"], delay_ms=30)  # tokens that come together are one delta
+    body = {"model": route, "messages": messages(script), "stream": True}
     reply = httpx.post(f"{scripted.api}/chat/completions", json=body, timeout=30)
     assert "\ufffd" not in reply.text
     assert len(events(reply.text)) > 5

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
 
 import numpy as np
 import pytest
@@ -22,7 +21,7 @@ from gateway.triton.discovery import source
 from gateway.triton.embedding_backend import EmbeddingBackend
 from gateway.triton.member import Looks
 from gateway.triton.pool import Pool
-from gateway.triton.transport import Call, Response
+from gateway.triton.transport import Call, Response, Take
 
 
 class ScriptedTransport:
@@ -40,7 +39,7 @@ class ScriptedTransport:
         self.waiting = asyncio.Event()  # as many are running as ever will be
         self.probed = asyncio.Event()
 
-    async def stream(self, call: Call) -> AsyncGenerator[Response, None]:
+    async def feed(self, call: Call, take: Take) -> None:
         (text,) = call.tensors[0].strings()
         self.ids.append(call.id)
         self.running += 1
@@ -52,7 +51,8 @@ class ScriptedTransport:
             if failure is not None:
                 raise failure
             await self.gate.wait()
-            yield Response({"vector": Tensor("vector", "FP32", (1,), np.array([len(text)], "<f4").tobytes())}, True)
+            vector = Tensor("vector", "FP32", (1,), np.array([len(text)], "<f4").tobytes())
+            take([Response({"vector": vector}, True)])
         finally:
             self.running -= 1
 

@@ -1,6 +1,7 @@
 """Golden transcripts: for every feature, the bytes of a stream as a client gets them.
 
-What differs from run to run (ids, times) is made the same before; all else is compared byte for byte. After a change
+What differs from run to run (ids, times, how many chunks a text came in) is made the same before; all else is compared
+byte for byte. After a change
 that is meant, write them anew, and read the diff before it is committed:
 
     GOLDEN=write python -m pytest tests/gateway/test_golden.py
@@ -18,6 +19,7 @@ import pytest
 
 from loadtest.engine.script import Script, script_text
 from tests.gateway.asking import messages
+from tests.gateway.transcripts import together
 from tests.support.gateway import Gateway
 
 GOLDEN = Path(__file__).with_name("golden")
@@ -99,6 +101,7 @@ def test_the_bytes_of_a_stream(featured: Gateway, name: str) -> None:
     got = normalised(reply.content)
     if body.get("n"):
         got = by_choice(got)
+    got = together(got)
     file = GOLDEN / f"{name}.sse"
     if WRITING:
         file.write_bytes(got)

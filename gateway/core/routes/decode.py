@@ -5,7 +5,7 @@ It knows the outputs of TensorRT-LLM's models. It must not know what becomes of 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.core.errors import UpstreamError
@@ -113,3 +113,17 @@ class Decoder:
             echo = b"".join(table[id] for id in self._generate.prompt.ids)
             return text.removeprefix(echo.decode("utf-8", "replace"))
         return text
+
+
+def joined(pieces: Sequence[Piece]) -> Piece:
+    """Pieces of one answer that came together as one, which says the same. At least one."""
+    last = pieces[-1]
+    logprobs = [value for piece in pieces for value in piece.logprobs or ()]
+    return Piece(
+        ids=None if last.ids is None else tuple(id for piece in pieces for id in piece.ids or ()),
+        text=None if last.text is None else "".join([piece.text or "" for piece in pieces]),
+        final=last.final,
+        logprobs=tuple(logprobs) if logprobs else last.logprobs,
+        cached_tokens=next((p.cached_tokens for p in reversed(pieces) if p.cached_tokens is not None), None),
+        reason=next((piece.reason for piece in reversed(pieces) if piece.reason is not None), None),
+    )

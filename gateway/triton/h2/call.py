@@ -6,6 +6,7 @@ It knows links and how calls end. It must not know what messages say.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from gateway.triton.h2.grpc_messages import End, framed, request_headers
 from gateway.triton.h2.link import Link
@@ -13,11 +14,13 @@ from gateway.triton.h2.links import CallFailed, Links
 from gateway.triton.h2.stream import Stream
 from gateway.triton.status import Status
 
+Take = Callable[[list[bytes]], bool]  # messages; True: it has enough
+
 
 class H2Call:
-    """A call that was begun. A call that the server is known not to have taken up is begun once more."""
+    """A call that the server is known not to have taken up is begun once more."""
 
-    __slots__ = ("_again", "_body", "_headers", "_link", "_links", "_stream", "_waiter")
+    __slots__ = ("_again", "_body", "_headers", "_link", "_links", "_over", "_stream", "_take")
 
     def __init__(self, links: Links, path: str, message: bytes, timeout: float | None = None) -> None:
         """``timeout``: seconds after which the server gives up by itself."""
@@ -27,55 +30,38 @@ class H2Call:
         self._again = True
         self._link: Link | None = None
         self._stream: Stream | None = None
-        self._waiter: asyncio.Future[None] | None = None
+        self._take: Take = _dropped
+        self._over: asyncio.Future[bool] | None = None  # whether the reader had enough
 
-    async def begin(self) -> None:
-        """CallFailed where no server is there."""
-        link = self._links.free()
-        while link is None or not link.room:  # others that waited for the same link may have filled it
-            link = await self._links.link()
-        self._link = link
-        self._stream = self._link.open(self._headers, self._body, self._wake)
+    async def feed(self, take: Take) -> None:
+        """Begins it, and hands its messages to ``take`` in the turn in which they arrive, until its end or until
+        ``take`` has enough. CallFailed at any end but a good one, or where no server is there."""
+        await self._begin()
+        await self._read(take)
 
     @property
     def over(self) -> bool:
         return self._stream is None or self._stream.end is not None
 
-    async def messages(self) -> list[bytes]:
-        """The next messages, at least one; none at a good end. CallFailed at any other."""
-        while True:
-            assert self._link is not None
-            assert self._stream is not None
-            messages = self._link.take(self._stream)
-            if messages:
-                self._again = False
-                return messages
-            end = self._stream.end
-            if end is None:
-                self._waiter = asyncio.get_running_loop().create_future()
-                await self._waiter
-            elif end.status is Status.OK:
-                return []
-            elif end.processed or not self._again:
-                raise CallFailed(end)
-            else:
-                self._again = False
-                await self.begin()
-
     async def one(self) -> bytes:
         """The answer of a call that has one."""
-        found = await self.messages()
-        while more := await self.messages():
-            found += more
+        found: list[bytes] = []
+
+        def take(messages: list[bytes]) -> bool:
+            found.extend(messages)
+            return False
+
+        await self.feed(take)
         if len(found) != 1:
             raise CallFailed(End(Status.INTERNAL, f"the server sent {len(found)} answers where there is one"))
         return found[0]
 
     async def drained(self) -> None:
-        """Comes back when it is over, well or not."""
+        """Comes back when it is over, well or not. Nobody wants what it still brings."""
+        if self._stream is None:
+            return
         try:
-            while await self.messages():
-                pass
+            await self._read(_dropped)
         except CallFailed:
             return
 
@@ -84,7 +70,48 @@ class H2Call:
         if self._link is not None and self._stream is not None:
             self._link.cancel(self._stream)
 
-    def _wake(self) -> None:
-        waiter = self._waiter
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
+    async def _begin(self) -> None:
+        link = self._links.free()
+        while link is None or not link.room:  # others that waited for the same link may have filled it
+            link = await self._links.link()
+        self._link = link
+        self._stream = self._link.open(self._headers, self._body, self._news)
+
+    async def _read(self, take: Take) -> None:
+        while True:
+            self._take = take
+            self._over = asyncio.get_running_loop().create_future()
+            self._news()
+            if await self._over:
+                return
+            assert self._stream is not None
+            end = self._stream.end
+            assert end is not None
+            if end.status is Status.OK:
+                return
+            if end.processed or not self._again:
+                raise CallFailed(end)
+            self._again = False
+            await self._begin()
+
+    def _news(self) -> None:
+        """The connection has something for it, or its end. Once the reader has enough, it waits for ``drained``."""
+        over, link, stream = self._over, self._link, self._stream
+        if over is None or over.done() or link is None or stream is None:
+            return
+        messages = link.take(stream)
+        if messages:
+            self._again = False
+            try:
+                if self._take(messages):
+                    over.set_result(True)
+                    return
+            except Exception as exc:  # the reader's own: it comes out where it waits
+                over.set_exception(exc)
+                return
+        if stream.end is not None:
+            over.set_result(False)
+
+
+def _dropped(messages: list[bytes]) -> bool:
+    return False

@@ -7,8 +7,8 @@ handed over together. It does all that a ``Transport`` does; grpcio and tritoncl
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
-from contextlib import aclosing, contextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 
 from gateway.core.errors import GatewayError, UpstreamError, UpstreamUnavailable
 from gateway.core.tensors import ModelSignature
@@ -24,7 +24,7 @@ from gateway.triton.h2.links import MOST_LINKS, CallFailed, Links
 from gateway.triton.h2.protobuf import WireError
 from gateway.triton.status import EngineFailed, Status, refused
 from gateway.triton.tls import context
-from gateway.triton.transport import Call, Response
+from gateway.triton.transport import Call, Response, Take
 
 
 class H2Transport:
@@ -58,34 +58,48 @@ class H2Transport:
         self._endings = Endings()
         self._seen = Seen()
 
-    async def stream(self, call: Call) -> AsyncGenerator[Response, None]:
-        async with aclosing(self.batches(call)) as batches:
-            async for batch in batches:
-                for response in batch:
-                    yield response
+    async def feed(self, call: Call, take: Take) -> None:
+        rpc = H2Call(self._links, PATH, encode(call))
+        decode = Decoder(call.model, self._seen).decode
+        final = False  # the last response was read
 
-    async def batches(self, call: Call) -> AsyncGenerator[Sequence[Response], None]:
-        reading = _Reading(self._links, self._seen, call)
+        def read(messages: list[bytes]) -> bool:
+            nonlocal final
+            responses: list[Response] = []
+            try:
+                for message in messages:
+                    response = decode(message)
+                    responses.append(response)
+                    final = final or response.final
+            except UpstreamError as exc:
+                final = isinstance(exc, EngineFailed)
+                if responses and take(responses):  # what came before it goes first
+                    return True
+                raise
+            return take(responses)
+
         try:
-            while batch := await reading.batch():
-                yield batch
+            await rpc.feed(read)
+        except CallFailed as exc:
+            raise refused(call.model, exc.end.status, exc.end.details) from exc
         finally:
-            self._end(reading)
-
-    def _end(self, reading: _Reading) -> None:
-        rpc = reading.rpc
-        if rpc.over:
-            return
-        if reading.final or reading.call.ends_itself():
-            self._endings.finished(rpc)
-        else:
-            self._endings.left(rpc, self._stop(reading.call))
+            if not rpc.over:
+                if final or call.ends_itself():
+                    self._endings.finished(rpc)
+                else:
+                    self._endings.left(rpc, self._stop(call))
 
     def _stop(self, call: Call) -> Callable[[], Awaitable[None]] | None:
         if call.stop is None:
             return None
         model, tensors = call.stop
-        return _Reading(self._links, self._seen, Call(model, call.id, tensors)).drained
+        rpc = H2Call(self._links, PATH, encode(Call(model, call.id, tensors)))
+
+        async def stopped() -> None:
+            with suppress(CallFailed):
+                await rpc.feed(lambda _: False)
+
+        return stopped
 
     async def signature(self, model: str) -> ModelSignature | None:
         with _errors(model):
@@ -120,64 +134,12 @@ class H2Transport:
     async def _ask(self, path: str, message: bytes) -> bytes:
         rpc = H2Call(self._links, path, message, self._timeout)
 
-        async def answered() -> bytes:
-            await rpc.begin()
-            return await rpc.one()
-
         try:
-            return await asyncio.wait_for(answered(), self._timeout)
+            return await asyncio.wait_for(rpc.one(), self._timeout)
         except asyncio.TimeoutError as exc:
             raise CallFailed(End(Status.DEADLINE_EXCEEDED, "no answer in time")) from exc
         finally:
             await rpc.cancel()
-
-
-class _Reading:
-    """The responses to one call, batch by batch."""
-
-    __slots__ = ("_begun", "_decoder", "_failure", "call", "final", "rpc")
-
-    def __init__(self, links: Links, seen: Seen, call: Call) -> None:
-        self.call = call
-        self.rpc = H2Call(links, PATH, encode(call))
-        self.final = False  # the last response was read
-        self._decoder = Decoder(call.model, seen)
-        self._begun = False
-        self._failure: UpstreamError | None = None
-
-    async def batch(self) -> list[Response]:
-        """The next responses; none at the end."""
-        if self._failure is not None:
-            raise self._failure
-        try:
-            if not self._begun:
-                self._begun = True
-                await self.rpc.begin()
-            messages = await self.rpc.messages()
-        except CallFailed as exc:
-            raise refused(self.call.model, exc.end.status, exc.end.details) from exc
-        decode = self._decoder.decode
-        responses: list[Response] = []
-        try:
-            for message in messages:
-                response = decode(message)
-                responses.append(response)
-                if response.final:
-                    self.final = True
-        except UpstreamError as exc:
-            self.final = isinstance(exc, EngineFailed)
-            if not responses:
-                raise
-            self._failure = exc  # what came before it goes first
-        return responses
-
-    async def drained(self) -> None:
-        """Sends it and waits for its end, well or not."""
-        try:
-            await self.rpc.begin()
-        except CallFailed:
-            return
-        await self.rpc.drained()
 
 
 @contextmanager

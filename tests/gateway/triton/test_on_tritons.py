@@ -17,6 +17,7 @@ from gateway.triton.transport import Call, Response, Transport
 from loadtest.engine.journal import Journal
 from loadtest.engine.script import Script, script_text
 from tests.gateway.triton.conftest import Connect
+from tests.gateway.triton.reading import responses_of
 from tests.support.tokenizer import TokenizerFolder
 from tests.support.triton import ScriptedTriton, Triton
 
@@ -43,7 +44,7 @@ def scripted(tokenizer: TokenizerFolder, script: Script, *, stop: bool = False) 
 
 
 async def read(transport: Transport, what: Call) -> list[Response]:
-    async with aclosing(transport.stream(what)) as responses:
+    async with aclosing(responses_of(transport, what)) as responses:
         return [response async for response in responses]
 
 
@@ -77,7 +78,7 @@ async def test_leaving_reaches_the_engine(
     tag = request.node.name
     script = Script(tag=tag, text="one two three ", repeat=True, delay_ms=5)
     transport = connect(scripted_triton.grpc)
-    async with aclosing(transport.stream(scripted(scripted_triton.tokenizer, script, stop=stop))) as responses:
+    async with aclosing(responses_of(transport, scripted(scripted_triton.tokenizer, script, stop=stop))) as responses:
         await anext(responses)
     left = time.time()
     await transport.close()  # waits until it is over
@@ -91,7 +92,7 @@ async def test_an_engines_error(
     connect: Connect, request: pytest.FixtureRequest, scripted_triton: ScriptedTriton
 ) -> None:
     script = Script(tag=request.node.name, text="one two three", error_after=2)
-    stream = connect(scripted_triton.grpc).stream(scripted(scripted_triton.tokenizer, script))
+    stream = responses_of(connect(scripted_triton.grpc), scripted(scripted_triton.tokenizer, script))
     found = [await anext(stream), await anext(stream)]
     assert [len(response.outputs["output_ids"].numbers()) for response in found] == [1, 1]
     with pytest.raises(UpstreamError, match="The engine failed the request: scripted failure"):
@@ -112,7 +113,7 @@ async def test_hundreds_left_at_every_moment(
     async def leave(number: int) -> None:
         script = Script(tag=f"{tag}-{number}", text="one two three four five six", delay_ms=1)
         what = scripted(scripted_triton.tokenizer, script, stop=number % 4 != 0)
-        async with aclosing(transport.stream(what)) as responses:
+        async with aclosing(responses_of(transport, what)) as responses:
             for _ in range(number % 9):
                 if (await anext(responses)).final:
                     break

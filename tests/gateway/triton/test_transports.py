@@ -15,6 +15,7 @@ from gateway.core.tensors import ModelSignature, Tensor, TensorSpec
 from gateway.triton import ending
 from gateway.triton.transport import Call, Response, Transport
 from tests.gateway.triton.conftest import Connect
+from tests.gateway.triton.reading import responses_of
 from tests.gateway.triton.server import WAIT_SECONDS, Serving, serving
 
 STOP = ("stop", (Tensor.of("stop", "BOOL", (1, 1), [True]),))
@@ -31,7 +32,7 @@ def call(model: str, id: str = "a", *, stop: bool = False, data: bytes = b"") ->
 
 
 async def read(transport: Transport, what: Call) -> list[Response]:
-    async with aclosing(transport.stream(what)) as responses:
+    async with aclosing(responses_of(transport, what)) as responses:
         return [response async for response in responses]
 
 
@@ -76,7 +77,7 @@ async def test_requests_larger_than_windows_and_frames(connect: Connect, server:
 @pytest.mark.parametrize("before", [0, 3])
 async def test_an_engine_that_fails(connect: Connect, server: Serving, before: int) -> None:
     responses: list[Response] = []
-    stream = connect(server.address).stream(call(f"fail-{before}", stop=True))
+    stream = responses_of(connect(server.address), call(f"fail-{before}", stop=True))
     for _ in range(before):
         responses.append(await anext(stream))
     with pytest.raises(UpstreamError) as caught:
@@ -124,7 +125,7 @@ async def test_a_stream_that_ends_without_a_final_flag(connect: Connect, server:
 
 async def first(transport: Transport, what: Call) -> None:
     """Reads one response and leaves."""
-    async with aclosing(transport.stream(what)) as responses:
+    async with aclosing(responses_of(transport, what)) as responses:
         await anext(responses)
 
 
@@ -198,7 +199,7 @@ async def test_a_triton_that_goes_and_comes_back(connect: Connect) -> None:
     async with serving() as started:
         transport = connect(started.address)
         assert await transport.ready("m")
-        stream = transport.stream(call("hang-1"))
+        stream = responses_of(transport, call("hang-1"))
         await anext(stream)
         await started.server.stop(0)
         with pytest.raises(UpstreamUnavailable):

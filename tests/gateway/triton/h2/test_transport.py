@@ -16,11 +16,11 @@ import uvloop
 from gateway.core.errors import UpstreamError, UpstreamUnavailable
 from gateway.core.tls import ClientTls
 from gateway.triton.h2 import frames
-from gateway.triton.h2.connection import Limits
 from gateway.triton.h2.transport import H2Transport
 from gateway.triton.transport import Call, Response
 from tests.gateway.triton.h2.peer import answer, message, trailers
 from tests.gateway.triton.h2.wire import Peer, wire
+from tests.gateway.triton.reading import batches_of, responses_of
 from tests.gateway.triton.server import WAIT_SECONDS, response, serving
 from tests.gateway.triton.test_transports import call, numbers, read
 from tests.support.certificates import Authority
@@ -50,7 +50,7 @@ async def test_what_arrived_at_once_is_handed_over_at_once() -> None:
     told = asyncio.Event()
     async with wire(behave) as server, h2(server.address) as transport:
         batches: list[list[Response]] = []
-        async for batch in transport.batches(Call("m", "a", ())):
+        async for batch in batches_of(transport, Call("m", "a", ())):
             batches.append(batch)
             told.set()
     assert [numbers(batch) for batch in batches] == [[1, 2], [3]]
@@ -62,7 +62,7 @@ async def test_an_error_in_a_batch_comes_after_what_was_before_it() -> None:
         peer.say(answer(id), message(id, ONE), message(id, b"\x0a\x02no"), trailers(id))
 
     async with wire(behave) as server, h2(server.address) as transport:
-        batches = transport.batches(Call("m", "a", ()))
+        batches = batches_of(transport, Call("m", "a", ()))
         assert numbers(await anext(batches)) == [1]
         with pytest.raises(UpstreamError, match="The engine failed the request: no"):
             await anext(batches)
@@ -77,7 +77,7 @@ async def test_many_calls_share_one_connection() -> None:
 async def test_a_full_connection_gets_a_second_one() -> None:
     async with serving(options=MAX_STREAMS) as server, h2(server.address) as transport:
         await transport.live()
-        streams = [transport.stream(call("hang-1", str(number))) for number in range(5)]
+        streams = [responses_of(transport, call("hang-1", str(number))) for number in range(5)]
         for stream in streams:
             assert numbers([await anext(stream)]) == [0]
         assert len(server.triton.peers) == 3
@@ -119,7 +119,7 @@ async def test_many_that_begin_at_once_do_not_overfill_a_connection() -> None:
 async def test_where_all_are_full_a_call_waits_for_room() -> None:
     async with serving(options=MAX_STREAMS) as server, h2(server.address, most_connections=1) as transport:
         await transport.live()
-        streams = [transport.stream(call("hang-1", str(number))) for number in range(2)]
+        streams = [responses_of(transport, call("hang-1", str(number))) for number in range(2)]
         for stream in streams:
             await anext(stream)
         waiting = asyncio.ensure_future(read(transport, call("count-2", "patient")))
@@ -136,7 +136,7 @@ async def test_but_not_for_ever() -> None:
         h2(server.address, most_connections=1, connect_timeout=0.3) as transport,
     ):
         await transport.live()
-        streams = [transport.stream(call("hang-1", str(number))) for number in range(2)]
+        streams = [responses_of(transport, call("hang-1", str(number))) for number in range(2)]
         for stream in streams:
             await anext(stream)
         with pytest.raises(UpstreamUnavailable):
@@ -145,19 +145,9 @@ async def test_but_not_for_ever() -> None:
             await stream.aclose()
 
 
-async def test_a_slow_reader_holds_up_nobody_and_loses_nothing() -> None:
-    async with serving() as server, h2(server.address, limits=Limits(stream_window=2000)) as transport:
-        slow = transport.stream(call("count-2000", "slow"))
-        found = [await anext(slow)]
-        assert len(await read(transport, call("count-500", "quick"))) == 500
-        assert server.triton.happened.sent["slow"] < 2000
-        found += [each async for each in slow]
-        assert numbers(found) == list(range(2000))
-
-
 async def test_a_server_that_goes_away_finishes_what_it_has() -> None:
     async with serving() as server, h2(server.address) as transport:
-        stream = transport.stream(call("hang-1"))
+        stream = responses_of(transport, call("hang-1"))
         await anext(stream)
         stopping = asyncio.ensure_future(server.server.stop(10))
         while await transport.ready("m"):
@@ -334,7 +324,7 @@ def test_it_runs_on_uvloop(tmp_path: Path, secured: bool) -> None:
         async with (
             wire(behave, tls=context) as server,
             h2(server.address, tls=tls) as transport,
-            aclosing(transport.stream(Call("m", "a", ()))) as responses,
+            aclosing(responses_of(transport, Call("m", "a", ()))) as responses,
         ):
             return numbers([each async for each in responses])
 
