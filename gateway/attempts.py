@@ -34,6 +34,10 @@ Take = Callable[[Piece], bool]  # what came together; True: it has enough
 # Tritons that one request may be sent to. A request that kills engines must not kill all of them.
 MOST = 3
 
+# A pool hears of so many tokens at once, or of those of so many seconds.
+TOLD_TOKENS = 16
+TOLD_SECONDS = 0.5
+
 
 @dataclass(frozen=True, slots=True)
 class _Job:
@@ -162,14 +166,15 @@ class Attempts:
     async def _attempt(self, pool: Pool[Backend], leased: Leased[Backend], job: _Job, ledger: _Ledger) -> None:
         """The pieces from one Triton. Gives the lease back, or leaves it among the suspects."""
         begun, outcome = False, Outcome.CANCELLED
+        progress = _Progress(pool, leased)
 
-        def take(piece: Piece) -> bool:
+        def take(piece: Piece, now: float) -> bool:
             nonlocal begun, outcome
             if not begun:
                 begun = ledger.begun = True
                 pool.first(leased)
             if piece.ids:
-                pool.progress(leased, len(piece.ids))
+                progress.made(len(piece.ids), now)
             if piece.final:
                 outcome = Outcome.OK  # whatever becomes of it: nobody asks for what comes after
             return job.take(piece)
@@ -186,6 +191,7 @@ class Attempts:
                 outcome = Outcome.FAILED
             raise
         finally:
+            progress.tell()
             if outcome is Outcome.CANCELLED and job.ends_itself():
                 outcome = Outcome.OK
             if outcome is Outcome.FAILED and not begun:
@@ -193,13 +199,16 @@ class Attempts:
             else:
                 pool.release(leased, outcome)
 
-    async def _one(self, pool: Pool[Backend], leased: Leased[Backend], job: _Job, take: Take) -> None:
+    async def _one(
+        self, pool: Pool[Backend], leased: Leased[Backend], job: _Job, take: Callable[[Piece, float], bool]
+    ) -> None:
+        """``take`` is told the moment too, by the loop's clock."""
         backend, generate, deadlines = leased.backend, job.generate, self.deadlines
         allowed = Allowed(deadlines.first_token_seconds, deadlines.idle_seconds, deadlines.total_seconds)
         guard = Guard(allowed, _late)
         bound = await backend.bound()
         tensors = bound.encode(generate, job.tokenizer)
-        decoder = bound.decoder(generate, job.tokenizer)
+        decode = bound.decoder(generate, job.tokenizer).push
         lost = leased.lost
 
         def leave(_: asyncio.Future[None]) -> None:
@@ -213,18 +222,46 @@ class Attempts:
             if not staying:
                 staying = True
                 lost.remove_done_callback(leave)  # from here on it is this Triton or none
-            guard.heard()
+            now = guard.heard()
             if len(responses) == 1:
-                return take(decoder.push(responses[0].outputs, responses[0].final))
-            return take(joined([decoder.push(response.outputs, response.final) for response in responses]))
+                outputs, final = responses[0]
+                return take(decode(outputs, final), now)
+            return take(joined([decode(outputs, final) for outputs, final in responses]), now)
 
         lost.add_done_callback(leave)
         try:
-            await guard.keep(backend.feed(bound, generate.id, tensors, bound.wanted(generate), job.ends_itself, read))
+            await guard.keep(
+                backend.feed(
+                    bound, generate.id, tensors, bound.wanted(generate), job.ends_itself, read, lambda: staying
+                )
+            )
         except UpstreamError as exc:
             raise bound.blamed(exc, generate) from exc
         finally:
             lost.remove_done_callback(leave)
+
+
+class _Progress:
+    """Tells a pool of tokens, some at a time: it weighs hundreds, and looks every few seconds."""
+
+    __slots__ = ("_leased", "_pool", "_since", "_tokens")
+
+    def __init__(self, pool: Pool[Backend], leased: Leased[Backend]) -> None:
+        self._pool = pool
+        self._leased = leased
+        self._tokens = 0
+        self._since = 0.0  # the last telling
+
+    def made(self, tokens: int, now: float) -> None:
+        self._tokens += tokens
+        if self._tokens >= TOLD_TOKENS or now - self._since >= TOLD_SECONDS:
+            self._since = now
+            self.tell()
+
+    def tell(self) -> None:
+        if self._tokens:
+            self._pool.progress(self._leased, self._tokens)
+            self._tokens = 0
 
 
 class Race:

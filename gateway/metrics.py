@@ -117,7 +117,7 @@ class Recorder:
 
     def delta(self, delta: Delta) -> None:
         """Notes the first text and the finish."""
-        if delta.parts and not self._first:
+        if not self._first and delta.parts:
             self._first = True
             self._metrics.first_token.labels(self._model).observe(time.perf_counter() - self._started)
         if delta.finish is not None:

@@ -187,8 +187,8 @@ class Service:
 
             def push(piece: Piece) -> bool:
                 delta = pipeline.push(piece)
-                record.delta(delta)
-                if delta.parts or delta.finish or delta.logprobs:
+                if delta.parts or delta.finish is not None or delta.logprobs:
+                    record.delta(delta)
                     take(delta)
                 return pipeline.finished
 

@@ -41,11 +41,13 @@ class Guard:
         self._heard: float | None = None  # when the last item came
         self._error: GatewayError | None = None
 
-    def heard(self) -> None:
-        """An item came."""
-        before, self._heard = self._heard, self._loop.time()
-        if before is None:
+    def heard(self) -> float:
+        """An item came. When, by the loop's clock."""
+        first = self._heard is None
+        now = self._heard = self._loop.time()
+        if first:
             self._look()
+        return now
 
     def end(self, error: GatewayError) -> None:
         """The work is cancelled, and whoever waits for it gets this. Later calls do nothing."""

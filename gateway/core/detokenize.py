@@ -9,7 +9,7 @@ so a hostile stream of them neither stalls nor piles up.
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from gateway.core.types import TokenTable
 
@@ -19,18 +19,32 @@ _decoder = codecs.getincrementaldecoder("utf-8")
 class Detokenizer:
     """Text of ids: ``push`` as they come, ``flush`` at the end. Joined, it equals decoding all at once."""
 
-    __slots__ = ("_decode", "_table")
+    __slots__ = ("_decoder", "_held", "_table")
 
     def __init__(self, table: TokenTable) -> None:
         self._table = table
-        self._decode = _decoder(errors="replace").decode
+        self._decoder = _decoder(errors="replace")
+        self._held = False  # whether a character is not complete
 
-    def push(self, ids: Iterable[int]) -> str:
+    def push(self, ids: Sequence[int]) -> str:
         """The text that became certain. Ids the table does not know are dropped (engines do send some)."""
         table = self._table
         size = len(table)
-        return self._decode(b"".join([table[id] for id in ids if 0 <= id < size]))
+        if len(ids) == 1:
+            id = ids[0]
+            data = table[id] if 0 <= id < size else b""
+        else:
+            data = b"".join([table[id] for id in ids if 0 <= id < size])
+        if not self._held:  # whole characters, nearly always: they need no state
+            try:
+                return data.decode()
+            except UnicodeDecodeError:
+                pass
+        text = self._decoder.decode(data)
+        self._held = bool(self._decoder.getstate()[0])
+        return text
 
     def flush(self) -> str:
         """What was held back: U+FFFD where generation ended inside a character, else nothing."""
-        return self._decode(b"", True)
+        self._held = False
+        return self._decoder.decode(b"", True)

@@ -12,6 +12,7 @@ from gateway.core.detokenize import Detokenizer
 from gateway.core.errors import UpstreamError
 from gateway.core.logprobs import LogprobQueue
 from gateway.core.parse.answer import parser
+from gateway.core.parse.prose import joined
 from gateway.core.stop import StopScanner
 from gateway.core.types import Delta, Finish, FinishReason, Generate, Part, Piece, Tokenizer, TokenLogprob, Usage
 
@@ -41,8 +42,10 @@ class Pipeline:
         )
         self._thinks = reading.thinking != "off"
         self._logprobs = LogprobQueue() if generate.logprobs else None
-        # One id at a time where it matters at which token something happened.
-        self._stepwise = bool(generate.stop) or generate.logprobs or self._thinks or reading.calls is not None
+        # One id at a time where it matters at which token something happened: always, or until thinking is over.
+        ends_early = reading.calls is not None and not reading.parallel
+        self._always_stepwise = bool(generate.stop) or generate.logprobs or ends_early
+        self._stepwise = self._always_stepwise or self._thinks
         self._least = generate.sampling.min_tokens or 0 if generate.stop else 0
         self._end_ids = frozenset(generate.end_ids)
         self._vocab_size = len(tokenizer.table)
@@ -62,6 +65,11 @@ class Pipeline:
 
     def push(self, piece: Piece) -> Delta:
         """What the piece means to the client."""
+        ids = piece.ids
+        if ids and not self._stepwise and self._usual(piece, ids):
+            self._generated += len(ids)
+            text = self._detokenizer.push(ids)
+            return Delta(tuple(self._parser.push(text)) if text else (), None, (), self._generate.choice)
         parts: list[Part] = []
         ended: FinishReason | None = None
         if piece.cached_tokens is not None:
@@ -80,6 +88,18 @@ class Pipeline:
             return self._finish(parts, ended)
         usage = self._usage() if self._generate.running_usage else None
         return Delta(tuple(parts), None, self._take_logprobs(), self._generate.choice, usage)
+
+    def _usual(self, piece: Piece, ids: tuple[int, ...]) -> bool:
+        """Whether it is tokens in the middle of an answer, and nobody wants to know more than their text."""
+        return (
+            not piece.final
+            and self._end_ids.isdisjoint(ids)
+            and self._generated + len(ids) < self._generate.max_tokens
+            and min(ids) >= 0
+            and max(ids) < self._vocab_size
+            and piece.cached_tokens is None
+            and not self._generate.running_usage
+        )
 
     def _push_ids(
         self, ids: tuple[int, ...], logprobs: tuple[float, ...] | None, parts: list[Part]
@@ -110,7 +130,11 @@ class Pipeline:
                 raise UpstreamError("The engine sent no log-probabilities, although it was asked for them.")
             for place, id in zip(places, taken, strict=True):
                 if self._step(id, None if logprobs is None else logprobs[place], parts):
-                    return None
+                    break
+            if len(taken) > 1:
+                parts[:] = joined(parts)
+            if self._stop.matched is not None or self._parser.done:
+                return None
         if ended is None and self._generated >= self._generate.max_tokens:
             ended = "length"
         return ended
@@ -128,6 +152,8 @@ class Pipeline:
         if self._thinks and (thinking or self._parser.reasoning):
             self._reasoned += 1
             thinking = True
+        elif self._parser.thought:
+            self._stepwise = self._always_stepwise
         if self._logprobs is not None and logprob is not None:
             if thinking:
                 self._logprobs.skip(made)

@@ -1,5 +1,7 @@
 """The values that travel through the gateway, one type per step. Nothing here knows HTTP, Triton or a clock.
 
+What is made for every token is a tuple by name: it costs half of a frozen dataclass.
+
 ``Generate`` is valid by construction (``core.prompt`` builds it from a checked request); the steps after it trust it.
 """
 
@@ -7,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 FinishReason = Literal["stop", "length", "tool_calls"]
 GuideKind = Literal["json", "json_schema", "regex", "ebnf_grammar", "structural_tag"]
@@ -109,8 +111,7 @@ class Generate:
     reading: Reading = PLAIN
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """What one response of the engine brought. Either ``ids`` or ``text``, never both; ``final`` ends the stream.
 
     ``logprobs``: one natural logarithm for each id, where the engine was asked for them. ``cached_tokens``: tokens of
@@ -188,8 +189,7 @@ class Finish:
     stopped_by: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Delta:
+class Delta(NamedTuple):
     """What is new for the client, possibly nothing: parts in their order. The last delta of a choice has ``finish``.
 
     ``choice`` is the index of the answer it belongs to, where ``n`` asked for several. ``usage`` counts so far.
@@ -219,6 +219,11 @@ class Parser(Protocol):
     @property
     def done(self) -> bool:
         """Whether nothing more is wanted: generation should end."""
+        ...
+
+    @property
+    def thought(self) -> bool:
+        """Whether thinking is over, or never was, for the rest of the answer."""
         ...
 
     def push(self, text: str) -> list[Part]: ...

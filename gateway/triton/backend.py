@@ -14,7 +14,7 @@ from gateway.core.routes import BLS, DIRECT, LLMAPI, ROUTES, BindError, Bound, R
 from gateway.core.tensors import Tensor
 from gateway.triton.examined import Examined
 from gateway.triton.probe import Asked
-from gateway.triton.transport import Call, Response, Take, Transport
+from gateway.triton.transport import Call, Take, Transport
 
 logger = logging.getLogger("gateway.triton")
 
@@ -82,26 +82,18 @@ class Backend:
         wanted: Sequence[str],
         ends_itself: Callable[[], bool],
         take: Take,
+        begun: Callable[[], bool],
     ) -> None:
-        """Hands the engine's responses to ``take``, as ``Transport.feed`` does. A Triton that went away may come back
-        changed: it is bound anew."""
-        started = False
-
-        def started_by(responses: Sequence[Response]) -> bool:
-            nonlocal started
-            started = True
-            return take(responses)
-
+        """Hands the engine's responses to ``take``, as ``Transport.feed`` does; ``begun``: whether it got one. A Triton
+        that went away may come back changed: it is bound anew."""
         try:
-            await self.transport.feed(
-                Call(bound.model, request_id, tensors, wanted, self._stop, ends_itself), started_by
-            )
+            await self.transport.feed(Call(bound.model, request_id, tensors, wanted, self._stop, ends_itself), take)
         except UpstreamUnavailable:
             self._bound = None
             raise
         except UpstreamError as exc:
             # Triton says "unknown model" in words only; whether it is there now is a fact.
-            if not started and not await self.transport.ready(bound.model):
+            if not begun() and not await self.transport.ready(bound.model):
                 self._bound = None
                 raise UpstreamUnavailable(
                     "The model is not loaded in its server right now. Try again shortly."

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from gateway.core.tensors import ModelSignature, Tensor
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(NamedTuple):
     """One response of a model: its outputs by name; ``final`` is Triton's flag that no other follows."""
 
     outputs: Mapping[str, Tensor]

@@ -74,6 +74,10 @@ class Answer:
     def done(self) -> bool:
         return self._calls.done
 
+    @property
+    def thought(self) -> bool:
+        return self._over
+
     def begin(self, text: str) -> None:
         """What the prompt already has of the answer."""
         self._begun = self.push(text)

@@ -43,6 +43,7 @@ class CallMachine(ABC):
         "done",
     )
     reasoning: bool = False
+    thought: bool = True
 
     def __init__(self, openers: Tags, call_id: Callable[[int], str], parallel: bool) -> None:
         self.called = self.done = False

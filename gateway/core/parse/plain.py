@@ -12,6 +12,7 @@ class Plain:
     reasoning: bool = False
     called: bool = False
     done: bool = False
+    thought: bool = True
 
     def push(self, text: str) -> list[Part]:
         return [Content(text)] if text else []

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.core.reply.collect import Call, Choice, total
-from gateway.core.reply.wire import DONE, dumps, frame, usage
+from gateway.core.reply.wire import DONE, dumps, frame, quoted, usage
 from gateway.core.types import CallStart, Content, Delta, Finish, Part, Reasoning, TokenLogprob, Usage
 
 
@@ -35,29 +35,29 @@ class ChatStream:
         self._style = style
         # Constant text around each delta of text: serialising it again for every token would be most of the work.
         head = dumps(self._head)[:-1]
-        tail = ',"logprobs":null,"finish_reason":null}]' + (',"usage":null}' if style.include_usage else "}") + "\n\n"
+        text = ',"logprobs":null,"finish_reason":null}]' + (',"usage":null}' if style.include_usage else "}") + "\n\n"
+        tail = text.encode()
         self._fast = [
-            (f'data: {head},"choices":[{{"index":{index},"delta":{{"content":', "}" + tail) for index in range(choices)
+            (f'data: {head},"choices":[{{"index":{index},"delta":{{"content":'.encode("utf-8", "replace"), b"}" + tail)
+            for index in range(choices)
         ]
         self._started: set[int] = set()
         self._finishes: list[Finish | None] = [None] * choices
 
     def push(self, delta: Delta) -> bytes:
         """The frames of a delta: none for an empty one, and with the last finish everything up to ``[DONE]``."""
-        frames: list[bytes] = []
-        index = delta.choice
+        parts, finish, logprobs, index, counts = delta
+        first = b""
         if index not in self._started:
             self._started.add(index)
-            frames.append(self._chunk(index, {"role": "assistant", "content": ""}, delta.usage))
-        parts = delta.parts
+            first = self._chunk(index, {"role": "assistant", "content": ""}, counts)
         # The usual delta: some text and nothing else.
-        if len(parts) == 1 and not delta.logprobs and delta.finish is None and delta.usage is None:
+        if len(parts) == 1 and not logprobs and finish is None and counts is None:
             part = parts[0]
             if type(part) is Content:
                 before, after = self._fast[index]
-                frames.append(f"{before}{dumps(part.text)}{after}".encode("utf-8", "replace"))
-                return b"".join(frames)
-        logprobs = delta.logprobs
+                return first + before + quoted(part.text) + after
+        frames: list[bytes] = [first]
         for part in parts:
             frames.append(self._chunk(index, self._part(part), delta.usage, logprobs))
             logprobs = ()

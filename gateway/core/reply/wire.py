@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from json.encoder import encode_basestring
 from typing import Any
 
 from gateway.core.errors import GatewayError
@@ -14,6 +15,11 @@ DONE = b"data: [DONE]\n\n"
 def dumps(value: object) -> str:
     """Compact JSON with characters as they are: Chinese costs three bytes, not six."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def quoted(text: str) -> bytes:
+    """A text as JSON, as ``dumps`` writes it, without setting up an encoder: there is one for every token."""
+    return encode_basestring(text).encode("utf-8", "replace")
 
 
 def frame(value: object) -> bytes:

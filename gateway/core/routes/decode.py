@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from gateway.core.errors import UpstreamError
 from gateway.core.routes.tables import Route
 from gateway.core.tensors import Tensor
 from gateway.core.types import FinishReason, Generate, Piece, Tokenizer
+
+_INTEGERS = frozenset({"INT32", "INT64", "UINT32"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +69,11 @@ class Decoder:
     def _ids(self, output: Tensor | None, lengths: Tensor | None) -> tuple[int, ...]:
         if output is None:
             return ()
-        ids = tuple(map(int, output.numbers()))
+        ids = cast(tuple[int, ...], output.numbers())
+        if output.datatype not in _INTEGERS:
+            ids = tuple(map(int, ids))
         counts = () if lengths is None else lengths.numbers()
-        if counts:
+        if counts and counts[0] < len(ids):
             ids = ids[: int(counts[0])]
         prompt = self._generate.prompt.ids
         if self._may_echo and ids[: len(prompt)] == prompt:
@@ -96,7 +101,9 @@ class Decoder:
 
     def _cached(self, outputs: Mapping[str, Tensor]) -> int | None:
         """Tokens of the prompt that were in the cache: whole blocks, and never the last token, which is computed."""
-        output = outputs.get(self._outputs.route.reused_blocks) if self._outputs.cached else None
+        if not self._outputs.cached:
+            return None
+        output = outputs.get(self._outputs.route.reused_blocks)
         values = () if output is None else output.numbers()
         if not values:
             return None

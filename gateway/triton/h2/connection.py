@@ -18,6 +18,7 @@ from gateway.triton.h2.grpc_messages import End, end_of_reset
 from gateway.triton.h2.headers import HeaderReader
 from gateway.triton.h2.sending import Sender
 from gateway.triton.h2.stream import Stream
+from gateway.triton.h2.whole import take_whole
 from gateway.triton.status import Status
 
 BEFORE_SETTINGS = 100  # calls, while the peer has not said how many it takes
@@ -55,7 +56,6 @@ class Connection:
         self._greeted = False
         self._closed = False
         self._chatter = 0
-        self._debt = 0  # bytes received for which the peer has no new credit yet
         self._window = self.limits.connection_window
         self._late = 0  # bytes that may still come for streams that we ended
         self.out = self._sender.out
@@ -140,17 +140,14 @@ class Connection:
             return []
         news: dict[Stream, None] = {}
         try:
-            for kind, flags, id, payload in self._reader.push(data):
-                if not self._greeted:
-                    self._greet(kind, flags, id)
-                inside = self._headers.stream
-                if inside is not None and (kind != frames.CONTINUATION or id != inside):
-                    raise ProtocolError(Code.PROTOCOL_ERROR, "a frame in the middle of a header block")
-                handler = _HANDLERS.get(kind)
-                if handler is None:
-                    self._useless()  # types that nobody knows are ignored
-                else:
-                    handler(self, flags, id, payload, news)
+            data = self._reader.join(data)
+            at: int | None = 0
+            while data and at is not None:
+                if self._headers.stream is None and self._greeted:
+                    at = self._take_whole(data, at, news)
+                frame, at = self._reader.next(data, at)
+                if frame is not None:
+                    self._on_frame(*frame, news)
         except ProtocolError as exc:
             self.lost = f"the server broke HTTP/2 ({exc.reason})"
             if not self._greeted:
@@ -162,6 +159,35 @@ class Connection:
 
     # What the peer sends. ``news`` collects the streams that it changed.
 
+    def _take_whole(self, data: bytes, at: int, news: dict[Stream, None]) -> int:
+        largest = min(self.limits.frame, self.limits.message)
+        at, count, used = take_whole(data, at, self.streams, self._window, largest, news)
+        if count:
+            self._received(used)
+            if self._chatter > 0:
+                self._chatter = max(self._chatter - EARNED * count, -EARNED)
+        return at
+
+    def _on_frame(self, kind: int, flags: int, id: int, payload: bytes, news: dict[Stream, None]) -> None:
+        if not self._greeted:
+            self._greet(kind, flags, id)
+        inside = self._headers.stream
+        if inside is not None and (kind != frames.CONTINUATION or id != inside):
+            raise ProtocolError(Code.PROTOCOL_ERROR, "a frame in the middle of a header block")
+        handler = _HANDLERS.get(kind)
+        if handler is None:
+            self._useless()  # types that nobody knows are ignored
+        else:
+            handler(self, flags, id, payload, news)
+
+    def _received(self, size: int) -> None:
+        """Bytes that count for the connection's window."""
+        self._window -= size
+        debt = self.limits.connection_window - self._window
+        if debt * 2 >= self.limits.connection_window:
+            self.out += frames.window_update(0, debt)
+            self._window += debt
+
     def _greet(self, kind: int, flags: int, id: int) -> None:
         if kind != frames.SETTINGS or flags & frames.ACK or id:
             raise ProtocolError(Code.PROTOCOL_ERROR, "no SETTINGS at the beginning")
@@ -172,12 +198,7 @@ class Connection:
         size = len(payload)
         if size > self._window:
             raise ProtocolError(Code.FLOW_CONTROL_ERROR, "more data than the connection's window allows")
-        self._window -= size
-        self._debt += size
-        if self._debt * 2 >= self.limits.connection_window:
-            self.out += frames.window_update(0, self._debt)
-            self._window += self._debt
-            self._debt = 0
+        self._received(size)
         if flags & frames.PADDED:
             payload = frames.content(frames.PADDED, payload)
         ended = flags & frames.END_STREAM != 0

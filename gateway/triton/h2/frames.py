@@ -87,27 +87,39 @@ class FrameReader:
 
     def push(self, data: bytes) -> Iterator[Frame]:
         """The frames that are complete now. To be read to its end, or to its ProtocolError, before the next push."""
-        if self._rest:
-            self._rest += data
-            if len(self._rest) < self._needed:
-                return
-            data = bytes(self._rest)
-            self._rest.clear()
-        at, end = 0, len(data)
+        data = self.join(data)
+        at: int | None = 0
+        while data and at is not None:
+            frame, at = self.next(data, at)
+            if frame is not None:
+                yield frame
+
+    def join(self, data: bytes) -> bytes:
+        """What is there to be read: what was held and this. Nothing, as long as the frame that is held is not
+        complete."""
+        if not self._rest:
+            return data
+        self._rest += data
+        if len(self._rest) < self._needed:
+            return b""
+        data = bytes(self._rest)
+        self._rest.clear()
+        return data
+
+    def next(self, data: bytes, at: int) -> tuple[Frame | None, int | None]:
+        """The frame that begins there, and where the next one does. Where it is not complete, it is held."""
         self._needed = 9
-        while end - at >= 9:
+        if len(data) - at >= 9:
             high, low, kind, flags, stream = _HEAD.unpack_from(data, at)
-            stop = at + 9 + (high << 8 | low)
-            if stop > end:
-                if stop - at - 9 > self._largest:
-                    raise _too_large(kind, stop - at - 9)
-                self._needed = stop - at
-                break
-            if stop - at - 9 > self._largest:
-                raise _too_large(kind, stop - at - 9)
-            yield kind, flags, stream & _STREAM_ID, data[at + 9 : stop]
-            at = stop
+            size = high << 8 | low
+            if size > self._largest:
+                raise _too_large(kind, size)
+            stop = at + 9 + size
+            if stop <= len(data):
+                return (kind, flags, stream & _STREAM_ID, data[at + 9 : stop]), stop
+            self._needed = 9 + size
         self._rest += data[at:]
+        return None, None
 
 
 def _too_large(kind: int, size: int) -> ProtocolError:

@@ -57,10 +57,6 @@ class MessageReader:
                 return []
             data = bytes(self._rest)
             self._rest.clear()
-        elif len(data) >= _PREFIX.size:
-            compressed, size = _PREFIX.unpack_from(data)
-            if size + _PREFIX.size == len(data) and not compressed and size <= self._largest:
-                return [data[_PREFIX.size :]]  # one whole message: what nearly always arrives
         messages: list[bytes] = []
         at, end = 0, len(data)
         self._needed = _PREFIX.size

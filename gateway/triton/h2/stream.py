@@ -18,11 +18,9 @@ class Stream:
     """One request, sent whole, and the messages that answer it."""
 
     __slots__ = (
-        "_debt",
         "_full",
         "_messages",
         "_reader",
-        "_unread",
         "_window",
         "begun",
         "body",
@@ -49,8 +47,6 @@ class Stream:
         self.send_window = send_window
         self.end: End | None = None
         self._window = self._full = window
-        self._debt = 0  # bytes received for which the peer has no new credit yet
-        self._unread = 0  # bytes of messages that nobody has taken
         self._messages: list[bytes] = []
         self._reader = MessageReader(largest_message)
         self.begun = False  # the headers of the answer are there
@@ -58,7 +54,6 @@ class Stream:
     def take(self) -> list[bytes]:
         """The messages that arrived since the last time. The window they fill is free again."""
         messages, self._messages = self._messages, []
-        self._unread = 0
         return messages
 
     @property
@@ -71,21 +66,28 @@ class Stream:
 
         A message that is not complete does not wait for its reader, so that one larger than the window can arrive.
         """
-        if self._debt * 2 < self._full:
+        debt = self._full - self._window  # bytes received for which the peer has no new credit yet
+        if debt * 2 < self._full:
             return 0
-        free = self._debt - self._unread
+        free = debt - sum(len(message) + 5 for message in self._messages)
         if free * 2 < self._full:
             return 0
-        self._debt -= free
         self._window += free
         return free
+
+    def whole(self, message: bytes, size: int) -> bool:
+        """A whole message, in a frame of that size. False where it must be looked at more closely."""
+        if size > self._window or not self.begun or not self._reader.empty:
+            return False
+        self._window -= size
+        self._messages.append(message)
+        return True
 
     def data(self, payload: bytes, size: int, ended: bool) -> None:
         """The content of a DATA frame. ``size``: bytes that it counts for, with its padding."""
         if size > self._window:
             raise ProtocolError(Code.FLOW_CONTROL_ERROR, "more data on a stream than its window allows")
         self._window -= size
-        self._debt += size
         if not self.begun:
             self.end = End(Status.INTERNAL, "the server sent data before headers")
             return
@@ -94,8 +96,6 @@ class Stream:
         except MessageError as exc:
             self.end = exc.end
             return
-        for message in messages:
-            self._unread += len(message) + 5
         self._messages += messages
         if ended:
             self.end = End(Status.INTERNAL, "the server's answer ended without trailers")

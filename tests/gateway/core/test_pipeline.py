@@ -221,7 +221,7 @@ def test_before_min_tokens_no_stop_string_counts(split: object) -> None:
 def test_whether_the_engine_ends_here_too(tokens: list[int], fields: dict[str, object], ends_itself: bool) -> None:
     pipeline = Pipeline(generate(**fields), vocabulary)  # type: ignore[arg-type]
     for piece in by_one(tokens):
-        pipeline.push(replace(piece, final=False))
+        pipeline.push(piece._replace(final=False))
         if pipeline.finished:
             break
     assert pipeline.ends_itself is ends_itself

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -371,7 +370,7 @@ def deltas_of(draw: st.DrawFn, parts: list[Part]) -> list[Delta]:
     tokens = st.lists(st.sampled_from([A, B, HALF]), max_size=2)
     deltas = [Delta(tuple(cut), logprobs=tuple(draw(tokens))) for cut in cuts]
     finish = Finish(draw(st.sampled_from(["stop", "length", "tool_calls"])), Usage(3, 5))
-    return [*deltas[:-1], replace(deltas[-1], finish=finish)]
+    return [*deltas[:-1], deltas[-1]._replace(finish=finish)]
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
