@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from loadtest.ask import Ask, chat
 from loadtest.client import Client
 from loadtest.load import arrivals, closed_loop, open_loop
-from loadtest.measurement import family, usage
+from loadtest.measurement import cpu_seconds, family, usage
 from tests.loadtest.conftest import Place, asking
 
 
@@ -71,6 +72,14 @@ def test_usage_of_this_process() -> None:
     assert here.rss_bytes > 10 * 2**20
     assert here.files >= 3
     assert family(os.getpid())[0] == os.getpid()
+
+
+def test_cpu_is_that_of_the_process_clock() -> None:
+    before, began = time.process_time(), cpu_seconds([os.getpid(), 2**22 + 1])
+    while time.process_time() < before + 0.01:
+        pass
+    ended, after = cpu_seconds([os.getpid()]), time.process_time()
+    assert 0.01 <= ended - began <= after - before + 0.01
 
 
 def test_files_are_counted(tmp_path: Path) -> None:
