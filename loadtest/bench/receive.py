@@ -26,12 +26,11 @@ from gateway.triton.grpc_transport import GrpcTransport
 from gateway.triton.h2 import frames
 from gateway.triton.h2.connection import Connection
 from gateway.triton.h2.grpc_messages import framed, request_headers
-from gateway.triton.h2.headers import header_block
 from gateway.triton.h2.infer import PATH, encode
 from gateway.triton.h2.transport import H2Transport
 from gateway.triton.transport import Call, Response
+from loadtest.bench.replay import TRAILERS
 
-TRAILERS = header_block([("grpc-status", "0")])  # as the replay writes them
 PACES = {
     "each at its own moment": ["--gap-ms", "50"],
     "all in one step": ["--gap-ms", "50", "--steps"],

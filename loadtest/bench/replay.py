@@ -1,8 +1,8 @@
 """A server that answers every ModelStreamInfer with prepared responses, at a pace or as fast as it can be read.
 
 It stands in for Triton where the receiving side alone is measured: a real one costs more per token than what is to be
-seen. It speaks HTTP/2 as far as two clients need it (grpcio's and ours) and keeps to their windows. Never for tests of
-behaviour.
+seen. It speaks HTTP/2 as far as two clients need it (grpcio's and ours) and keeps to their windows. Every response is
+a frame of its own, as Triton writes them; what is due at once is written together. Never for tests of behaviour.
 
     python -m loadtest.bench.replay --tokens 200 --gap-ms 50 --steps
 
@@ -15,27 +15,49 @@ import argparse
 import asyncio
 import itertools
 import sys
-from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import cast
 
 import uvloop
 from tritonclient.grpc import service_pb2
 
-from gateway.triton.h2 import frames
-from gateway.triton.h2.grpc_messages import framed
-from gateway.triton.h2.headers import header_block
+from loadtest.bench import http2
 
-_ANSWER = header_block([(":status", "200"), ("content-type", "application/grpc")])
-_TRAILERS = header_block([("grpc-status", "0")])
+ANSWER = http2.header_block({":status": "200", "content-type": "application/grpc"})
+TRAILERS = http2.header_block({"grpc-status": "0"})
+_WRITE_BYTES = 2**16  # that are gathered for one write
 _PHASES = itertools.count()
 
+# A response, ready to be sent: its frame's head up to the stream's id, itself, and its size.
+Prepared = tuple[bytes, bytes, int]
 
-def responses(tokens: int) -> list[bytes]:
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """``gap``: seconds between the responses to one request, 0: none. ``steps``: all requests are answered at the same
+    moments, as an engine that steps through its batch does; else each at its own, spread evenly."""
+
+    gap: float
+    steps: bool = False
+
+
+def phase() -> float:
+    """The next one of a row that is spread evenly over 0 to 1, however long it grows."""
+    return next(_PHASES) * 0.618034 % 1
+
+
+def prepared(message: bytes) -> Prepared:
+    return http2.frame(http2.DATA, 0, 0, message)[:5], message, len(message)
+
+
+def responses(ids: Sequence[int]) -> list[Prepared]:
     """As a TensorRT engine's model answers: one id at a time, the last response empty and final."""
-    return [response([7 + number], final=False) for number in range(tokens)] + [response([], final=True)]
+    known = {id: response([id], final=False) for id in set(ids)}
+    return [*(known[id] for id in ids), response([], final=True)]
 
 
-def response(ids: list[int], *, final: bool) -> bytes:
+def response(ids: list[int], *, final: bool) -> Prepared:
     inner = service_pb2.ModelInferResponse(
         model_name="tensorrt_llm", model_version="1", id="chatcmpl-0123456789abcdef0123456789abcdef"
     )
@@ -48,111 +70,162 @@ def response(ids: list[int], *, final: bool) -> bytes:
     inner.raw_output_contents.append(b"".join(id.to_bytes(4, "little") for id in ids))
     inner.raw_output_contents.append(len(ids).to_bytes(4, "little"))
     message: bytes = service_pb2.ModelStreamInferResponse(infer_response=inner).SerializeToString()
-    return framed(message)
+    return prepared(http2.framed(message))
+
+
+class Answer:
+    """What one request still gets."""
+
+    __slots__ = ("at", "due", "id", "messages", "tail", "window")
+
+    def __init__(self, stream: int, messages: Sequence[Prepared], window: int, due: int) -> None:
+        self.messages, self.window, self.due = messages, window, due  # due: how many may have been sent by now
+        self.at = 0
+        self.tail = stream.to_bytes(4, "big")
+        self.id = stream
 
 
 class Replay(asyncio.Protocol):
     """One client."""
 
-    def __init__(self, prepared: list[bytes], gap: float, *, steps: bool) -> None:
-        """``gap``: seconds between responses to one request, 0: none. ``steps``: all requests are answered at the same
-        moments, as an engine that steps through its batch does; else each at its own."""
-        self._prepared = prepared
-        self._gap = gap
-        self._steps = steps
-        self._reader = frames.FrameReader(2**20)
-        self._preface = len(frames.PREFACE)
-        self._window = self._initial = frames.DEFAULT_WINDOW
-        self._windows: dict[int, int] = {}
-        self._left: dict[int, deque[bytes]] = {}
-        self._due: dict[int, int] = {}  # responses that may be sent
+    def __init__(self, messages: Sequence[Prepared], pace: Pace) -> None:
+        self._messages, self._pace = messages, pace
+        self._reader = http2.Reader()
+        self._window = self._initial = http2.DEFAULT_WINDOW
+        self._answers: dict[int, Answer] = {}
+        self._stepping: dict[int, Answer] = {}  # answered at common moments
+        self._timer: asyncio.TimerHandle | None = None
         self._paused = False
-        self._out = bytearray()
+        self._out: list[bytes] = []
+        self._size = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._loop = asyncio.get_running_loop()
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by name
-        self._transport.write(frames.settings([(frames.MAX_FRAME_SIZE, 16384)]))
+        self._transport.set_write_buffer_limits(high=4 * _WRITE_BYTES)
+        self._transport.write(http2.settings({http2.MAX_FRAME_SIZE: http2.DEFAULT_FRAME}))
 
     def data_received(self, data: bytes) -> None:
-        if self._preface:
-            skipped = min(self._preface, len(data))
-            self._preface -= skipped
-            data = data[skipped:]
+        opened = False
         for kind, flags, id, payload in self._reader.push(data):
-            if kind == frames.SETTINGS and not flags & frames.ACK:
-                for setting, value in frames.read_settings(payload):
-                    if setting == frames.INITIAL_WINDOW_SIZE:
-                        self._windows = {id: window + value - self._initial for id, window in self._windows.items()}
-                        self._initial = value
-                self._out += frames.frame(frames.SETTINGS, frames.ACK, 0)
-            elif kind == frames.PING and not flags & frames.ACK:
-                self._out += frames.frame(frames.PING, frames.ACK, 0, payload)
-            elif kind == frames.WINDOW_UPDATE and not id:
-                self._window += frames.read_word(payload, "")
-            elif kind == frames.WINDOW_UPDATE and id in self._windows:
-                self._windows[id] += frames.read_word(payload, "")
-            elif kind == frames.RST_STREAM:
-                self._left.pop(id, None)
-            elif kind == frames.DATA:
+            if kind == http2.SETTINGS and not flags & http2.ACK:
+                initial = http2.read_settings(payload).get(http2.INITIAL_WINDOW_SIZE, self._initial)
+                for answer in self._answers.values():
+                    answer.window += initial - self._initial
+                self._initial = initial
+                self._out.append(http2.frame(http2.SETTINGS, http2.ACK, 0))
+                opened = True
+            elif kind == http2.PING and not flags & http2.ACK:
+                self._out.append(http2.frame(http2.PING, http2.ACK, 0, payload))
+            elif kind == http2.WINDOW_UPDATE:
+                opened = True
+                size = int.from_bytes(payload, "big")
+                if not id:
+                    self._window += size
+                elif id in self._answers:
+                    self._answers[id].window += size
+            elif kind == http2.RST_STREAM:
+                self._answers.pop(id, None)
+                self._stepping.pop(id, None)
+                self._forget(id)
+            elif kind == http2.HEADERS:
+                self._headers(id, payload)
+            elif kind == http2.DATA:
                 if payload:
-                    self._out += frames.window_update(0, len(payload))
-                if flags & frames.END_STREAM:
+                    self._out.append(http2.window_update(0, len(payload)))
+                self._body(id, payload)
+                if flags & http2.END_STREAM:
+                    opened = True
                     self._begin(id)
-        self._send()
+        if opened:
+            self._send()
+        else:
+            self._flush()
+
+    def _headers(self, id: int, block: bytes) -> None:
+        """Of a request: of no interest here."""
+
+    def _body(self, id: int, payload: bytes) -> None:
+        """A part of a request: neither."""
+
+    def _forget(self, id: int) -> None:
+        """A request that its client has left."""
 
     def _begin(self, id: int) -> None:
-        self._out += frames.frame(frames.HEADERS, frames.END_HEADERS, id, _ANSWER)
-        self._windows[id] = self._initial
-        self._left[id] = deque(self._prepared)
-        self._due[id] = len(self._prepared) if not self._gap else 0
-        if self._gap:
-            loop = asyncio.get_running_loop()
-            phase = 0.0 if self._steps else (next(_PHASES) * 0.618 % 1) * self._gap
-            start = (loop.time() // self._gap + 1) * self._gap + phase
-            loop.call_at(start, self._step, id, start)
+        self._answer(id, self._messages, self._pace)
 
-    def _step(self, id: int, due: float) -> None:
-        if id in self._left:
-            self._due[id] += 1
-            asyncio.get_running_loop().call_at(due + self._gap, self._step, id, due + self._gap)
-            if self._steps:
-                self._fill(id)
-                asyncio.get_running_loop().call_soon(self._flush)
-            else:
-                self._send()
+    def _answer(self, id: int, messages: Sequence[Prepared], pace: Pace) -> None:
+        """Paced, the first response comes after one gap, as from an engine that has a prompt to read; where each has
+        its moments, the second one comes up to a gap late, so that requests that came together part."""
+        self._out.append(http2.frame(http2.HEADERS, http2.END_HEADERS, id, ANSWER))
+        answer = self._answers[id] = Answer(id, messages, self._initial, 0 if pace.gap else len(messages))
+        if not pace.gap:
+            return
+        now = self._loop.time()
+        if pace.steps:
+            self._stepping[id] = answer
+            if self._timer is None:
+                self._timer = self._loop.call_at((now // pace.gap + 2) * pace.gap, self._step_all, pace.gap)
+        else:
+            self._loop.call_at(now + pace.gap, self._step, answer, now + pace.gap * (1 + phase()), pace.gap)
+
+    def _step(self, answer: Answer, due: float, gap: float) -> None:
+        if answer.id not in self._answers:
+            return
+        answer.due += 1
+        if not self._paused:
+            self._fill(answer)
+            self._flush()
+        if answer.id in self._answers:
+            self._loop.call_at(due + gap, self._step, answer, due + gap, gap)
+
+    def _step_all(self, gap: float) -> None:
+        for answer in self._stepping.values():
+            answer.due += 1
+        if not self._paused:
+            self._send()
+        self._timer = None
+        if self._stepping:
+            next_step = (round(self._loop.time() / gap) + 1) * gap
+            self._timer = self._loop.call_at(next_step, self._step_all, gap)
 
     def _send(self) -> None:
         """All that is due and fits, one response of each request after another."""
         going = True
         while going and not self._paused:
             going = False
-            for id in list(self._left):
-                going = self._fill(id) or going
-            if len(self._out) > 2**16:
+            for answer in list(self._answers.values()):
+                if answer.at < answer.due:
+                    going = self._fill(answer) or going
+            if self._size > _WRITE_BYTES:
                 self._flush()
         self._flush()
 
-    def _fill(self, id: int) -> bool:
-        left = self._left[id]
-        if not self._due[id] or len(left[0]) > min(self._window, self._windows[id]):
+    def _fill(self, answer: Answer) -> bool:
+        head, message, size = answer.messages[answer.at]
+        if size > self._window or size > answer.window:
             return False
-        message = left.popleft()
-        self._due[id] -= 1
-        self._window -= len(message)
-        self._windows[id] -= len(message)
-        self._out += frames.frame(frames.DATA, 0, id, message)
-        if not left:
-            self._out += frames.frame(frames.HEADERS, frames.END_HEADERS | frames.END_STREAM, id, _TRAILERS)
-            del self._left[id]
+        answer.at += 1
+        answer.window -= size
+        self._window -= size
+        self._size += size
+        self._out += (head, answer.tail, message)
+        if answer.at == len(answer.messages):
+            end = http2.END_HEADERS | http2.END_STREAM
+            self._out.append(http2.frame(http2.HEADERS, end, answer.id, TRAILERS))
+            del self._answers[answer.id]
+            self._stepping.pop(answer.id, None)
         return True
 
     def _flush(self) -> None:
         if self._out:
-            self._transport.write(bytes(self._out))
+            self._transport.write(b"".join(self._out))
             self._out.clear()
+            self._size = 0
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._left.clear()
+        self._answers.clear()
+        self._stepping.clear()
 
     def pause_writing(self) -> None:
         self._paused = True
@@ -162,10 +235,10 @@ class Replay(asyncio.Protocol):
         self._send()
 
 
-async def serve(tokens: int, gap: float, steps: bool) -> None:
+async def serve(tokens: int, pace: Pace) -> None:
     loop = asyncio.get_running_loop()
-    prepared = responses(tokens)
-    server = await loop.create_server(lambda: Replay(prepared, gap, steps=steps), "127.0.0.1", 0)
+    messages = responses(range(7, 7 + tokens))
+    server = await loop.create_server(lambda: Replay(messages, pace), "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
     await loop.run_in_executor(None, sys.stdin.read)
 
@@ -178,7 +251,7 @@ def main() -> None:
     )
     parser.add_argument("--steps", action="store_true", help="all requests are answered at the same moments")
     arguments = parser.parse_args()
-    uvloop.run(serve(arguments.tokens, arguments.gap_ms / 1000, arguments.steps))
+    uvloop.run(serve(arguments.tokens, Pace(arguments.gap_ms / 1000, arguments.steps)))
 
 
 if __name__ == "__main__":
