@@ -29,7 +29,7 @@ class Ask:
 
 @dataclass(slots=True)
 class Seen:
-    """What the client saw. Moments are seconds of the event loop's clock; ``left_at`` is wall clock too, because the
+    """What the client saw. Moments are seconds of the monotonic clock; ``left_at`` is wall clock too, because the
     engine's journal is."""
 
     ask: Ask

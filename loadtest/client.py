@@ -11,23 +11,35 @@ import socket
 import ssl
 import time
 from collections import deque
+from dataclasses import dataclass
 from typing import cast
 from urllib.parse import urlsplit
 
 from loadtest.ask import Ask, Seen
 from loadtest.reply import BrokenReply, Reply
 
-_TEXT = b'"content":"'
+TEXT = b'"content":"'  # of a chat's frame
 _NO_TEXT = b'"content":""'
 _CONNECT_SECONDS = 10.0
 _IDLE_SECONDS = 1.0  # well before the server closes it: a request must not meet that close
+_now = time.monotonic  # uvloop's own clock counts in milliseconds
 _SMALL_BUFFER = 4096  # of a slow reader's socket, so that what it does not read waits at the server
+
+
+@dataclass(slots=True)
+class Tally:
+    """What is going on, for who looks while the load runs."""
+
+    begun: int = 0  # answers with text
+    frames: int = 0  # with text
+    ended: int = 0  # answers, however they ended
 
 
 class Client:
     """All clients of one server. Close it when the last answer is there."""
 
-    def __init__(self, url: str, *, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, url: str, *, tls: ssl.SSLContext | None = None, tally: Tally | None = None) -> None:
+        self.tally = tally or Tally()
         address = urlsplit(url)
         self._host, self._port = address.hostname or "127.0.0.1", address.port or 80
         self._netloc = address.netloc
@@ -36,15 +48,16 @@ class Client:
 
     async def ask(self, ask: Ask) -> Seen:
         """Never raises for what the server does: that is in ``Seen.error``."""
-        loop = asyncio.get_running_loop()
-        seen = Seen(ask, sent=loop.time())
+        seen = Seen(ask, sent=_now())
         try:
             connection = await self._connection(ask)
         except (OSError, asyncio.TimeoutError) as exc:
-            seen.error, seen.ended = f"refused: {exc}", loop.time()
+            seen.error, seen.ended = f"refused: {exc}", _now()
+            self.tally.ended += 1
             return seen
-        seen.sent = loop.time()
+        seen.sent = _now()
         await connection.exchange(self._request(ask), seen)
+        self.tally.ended += 1
         if connection.reusable:
             self._idle.append((seen.ended, connection))
         else:
@@ -59,7 +72,7 @@ class Client:
         loop = asyncio.get_running_loop()
         while self._idle and ask.read_bytes is None:
             since, connection = self._idle.pop()
-            if connection.reusable and loop.time() - since < _IDLE_SECONDS:
+            if connection.reusable and _now() - since < _IDLE_SECONDS:
                 return connection
             connection.abort()
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
@@ -69,7 +82,7 @@ class Client:
         try:
             await asyncio.wait_for(loop.sock_connect(sock, (self._host, self._port)), _CONNECT_SECONDS)
             _, connection = await loop.create_connection(
-                lambda: _Connection(ask.read_bytes),
+                lambda: _Connection(ask.read_bytes, self.tally),
                 sock=sock,
                 ssl=self._tls,
                 server_hostname=self._host if self._tls else None,
@@ -88,7 +101,8 @@ class Client:
 class _Connection(asyncio.BufferedProtocol):
     """One socket and at most one exchange on it."""
 
-    def __init__(self, read_bytes: int | None) -> None:
+    def __init__(self, read_bytes: int | None, tally: Tally) -> None:
+        self._tally = tally
         self._view = memoryview(bytearray(read_bytes or 65536))
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
@@ -115,7 +129,7 @@ class _Connection(asyncio.BufferedProtocol):
         finally:
             for timer in timers:
                 timer.cancel()
-            seen.ended = self._loop.time()
+            seen.ended = _now()
             seen.status, seen.headers = self._reply.status, self._reply.headers
             seen.whole = self._reply.complete
             if self._reply.error:
@@ -161,19 +175,21 @@ class _Connection(asyncio.BufferedProtocol):
             self._loop.call_later(seen.ask.read_every, self._read_on)
 
     def _note(self, seen: Seen, frames: list[bytes]) -> None:
-        now = self._loop.time()
+        now = _now()
         for frame in frames:
-            at = frame.find(_TEXT)
+            at = frame.find(TEXT)
             if at < 0 or frame.startswith(_NO_TEXT, at):
                 continue
             seen.frames += 1
+            self._tally.frames += 1
             if seen.first is None:
                 seen.first = now
+                self._tally.begun += 1
             else:
                 seen.gaps.append(now - self._last)
             self._last = now
             if seen.ask.keep_text:
-                start = at + len(_TEXT)
+                start = at + len(TEXT)
                 seen.text += frame[start : frame.find(b'"', start)].decode("utf-8", "replace")
 
     def _read_on(self) -> None:

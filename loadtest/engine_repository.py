@@ -27,7 +27,7 @@ class NotStarted(Exception):
 
 def build_engine(repository: Path, *, journal: Path, control: Path, slots: int, lean: bool) -> None:
     """The repository that ``model-repo-builder repo`` writes, with nothing in it but the engine, and that scripted."""
-    command = [program("model-repo-builder"), "repo", str(repository), "--engine", "openvino"]
+    command = [*program("model-repo-builder"), "repo", str(repository), "--engine", "openvino"]
     command += ["--tokenizer", str(SEEDLING), "--model", str(SEEDLING / "seedling-q8_0.gguf")]
     command += ["--max-seq-len", str(MAX_MODEL_LEN)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -52,6 +52,7 @@ def build_engine(repository: Path, *, journal: Path, control: Path, slots: int, 
     shutil.copytree(ENGINE, repository / MODEL / "1", ignore=shutil.ignore_patterns("__pycache__"))
 
 
-def program(name: str) -> str:
-    """A console script of this environment."""
-    return str(Path(sys.executable).with_name(name))
+def program(name: str) -> list[str]:
+    """The command of a console script of this environment, or of its module where the project lies uninstalled."""
+    script = Path(sys.executable).with_name(name)
+    return [str(script)] if script.exists() else [sys.executable, "-m", f"{name.replace('-', '_')}.cli"]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,15 @@ def family(pid: int) -> list[int]:
             continue
         found += [int(child) for child in text.split() if int(child) not in found]
     return found
+
+
+def rss_bytes(pids: Iterable[int]) -> int:
+    """Resident memory alone, which is quicker to ask for than everything."""
+    total = 0
+    for pid in pids:
+        with contextlib.suppress(OSError, IndexError):
+            total += int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
+    return total
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:

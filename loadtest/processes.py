@@ -189,7 +189,7 @@ class Gateway(Process):
         self.port = free_port()
         self.config = folder / f"gateway-{self.port}.toml"
         self.config.write_text(config, "utf-8")
-        command = [program("gateway"), "serve", "--config", str(self.config), "--port", str(self.port), *flags]
+        command = [*program("gateway"), "serve", "--config", str(self.config), "--port", str(self.port), *flags]
         super().__init__(command, folder / f"gateway-{self.port}.log", environment=environment)
 
     @property

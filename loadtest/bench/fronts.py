@@ -1,164 +1,157 @@
-"""What one streamed token costs a front end: the emitter, and the gateway on each transport, side by side.
+"""What a bench asks, started and ended here: the stand-in for Triton, the emitter, gateways; and one run against them.
 
-    python -m loadtest.bench.fronts --streams 64 --runs 3
-
-Every front end gets the same load in turns. The CPU of its process, as the operating system counts it, is divided by
-the tokens. Behind the gateway is a stand-in for Triton (``stand_in``); its CPU and the client's are not counted.
-Only ratios within one run mean anything: machines drift.
+It knows commands and configurations. It must not know what is measured with them.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
+import ctypes
 import json
-import statistics
+import signal
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from urllib.request import Request, urlopen
 
-import uvloop
-
-from loadtest.ask import Ask, chat
-from loadtest.client import Client
-from loadtest.engine_repository import SEEDLING
-from loadtest.load import closed_loop
-from loadtest.measurement import usage
+from loadtest.ask import CHAT, chat
+from loadtest.bench.figures import Figures, Job, figures
+from loadtest.bench.replay import Pace
+from loadtest.engine_repository import SEEDLING, NotStarted
 from loadtest.processes import Gateway, Process, free_port, status
-from loadtest.summary import summarize
 
-CLIENT = """
-import asyncio, json, sys, uvloop
-from loadtest.bench.fronts import load
-print(json.dumps(uvloop.run(load(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])))))
-"""
-FRONTS = ("emitter", "h2", "grpc")
+MODEL = "bench"
+_RUN_SECONDS = 300
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None)
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """Of one run: CPU in microseconds per token, milliseconds, tokens per second, bytes."""
-
-    cpu: float
-    ttft_p50: float
-    ttft_p99: float
-    gap_p99: float
-    rate: float
-    rss_mib: float
+class BrokenRun(Exception):
+    """A run without figures; the text says what was seen instead."""
 
 
-async def load(url: str, streams: int, requests: int, tokens: int) -> dict[str, float]:
-    """So many streams at once, each with one request after another."""
-    client = Client(url)
-    body = chat("bench", "Hello", max_tokens=tokens + 100)
-    seen = await closed_loop(client, (Ask(body) for _ in range(streams * requests)), clients=streams)
-    client.close()
-    found = summarize(seen)
-    assert set(found.kinds) == {"ok"}, found.kinds
-    total = streams * requests * tokens
-    return {
-        "ttft_p50": found.ttft.p50 or 0.0,
-        "ttft_p99": found.ttft.p99 or 0.0,
-        "gap_p99": found.gap.p99 or 0.0,
-        "rate": total / found.seconds,
-    }
+class StandIn:
+    """A stand-in for Triton. Leaving the ``with`` block ends it; so does the end of this process."""
 
+    def __init__(self, pace: Pace) -> None:
+        self._pace = pace
+        command = [sys.executable, "-m", "loadtest.bench.stand_in", "--gap-ms", str(pace.gap * 1000)]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
+        self.port = int(self._line())
 
-def measure(front: Process, url: str, streams: int, requests: int, tokens: int) -> Figures:
-    """The client runs in a process of its own, so that this one costs nothing meanwhile."""
-    command = [sys.executable, "-c", CLIENT, url, str(streams), str(requests), str(tokens)]
-    before = usage(front.pids)
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
-    after = usage(front.pids)
-    if done.returncode:
-        raise RuntimeError(done.stderr[-2000:])
-    seen = json.loads(done.stdout)
-    cpu = (after.cpu_seconds - before.cpu_seconds) / (streams * requests * tokens) * 1e6
-    return Figures(cpu, rss_mib=after.rss_mib, **seen)
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def pace(self, pace: Pace) -> None:
+        """Of requests from now on."""
+        if pace != self._pace:
+            assert self._process.stdin is not None
+            self._process.stdin.write(json.dumps(asdict(pace)) + "\n")
+            self._process.stdin.flush()
+            self._line()
+            self._pace = pace
+
+    def __enter__(self) -> StandIn:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate()
+
+    def _line(self) -> str:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            self._process.communicate()
+            raise NotStarted("the stand-in for Triton ended; its message above says why")
+        return line
 
 
 @contextlib.contextmanager
 def stand_in(tokens: int, gap_ms: float) -> Iterator[int]:
-    """The port of a stand-in for Triton."""
-    command = [sys.executable, "-m", "loadtest.bench.stand_in", "--tokens", str(tokens), "--gap-ms", str(gap_ms)]
-    server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    try:
-        assert server.stdout is not None
-        yield int(server.stdout.readline())
-    finally:
-        server.communicate()
+    """The port of a stand-in for Triton. Each request gets as many tokens as it asks for, whatever ``tokens`` is."""
+    with StandIn(Pace(gap_ms / 1000)) as server:
+        yield server.port
 
 
-@contextlib.contextmanager
-def fronts(folder: Path, tokens: int, gap_ms: float) -> Iterator[dict[str, tuple[Process, str]]]:
-    """Every front end, running, by its name, with its URL."""
-    with contextlib.ExitStack() as stack:
-        triton = stack.enter_context(stand_in(tokens, gap_ms))
-        port = free_port()
-        flags = ["--tokens", str(tokens), "--gap-ms", str(gap_ms), "--port", str(port)]
-        emitter = Process([sys.executable, "-m", "loadtest.bench.emitter", *flags], folder / "emitter.log")
-        stack.callback(emitter.stop)
-        emitter.launch()
-        found: dict[str, tuple[Process, str]] = {"emitter": (emitter, f"http://127.0.0.1:{port}")}
-        for transport in ("h2", "grpc"):
-            gateway = Gateway(folder, config(triton, transport))
-            stack.callback(gateway.stop)
-            gateway.start()
-            found[transport] = (gateway, gateway.url)
-        emitter.wait_until(lambda: status(port, "/") == 200, 30)
-        yield found
-
-
-def config(port: int, transport: str) -> str:
+def config(port: int | Sequence[int], transport: str) -> str:
+    """Of a gateway in front of stand-ins on these ports."""
     ids = json.loads((SEEDLING / "generation_config.json").read_text("utf-8"))["eos_token_id"]
+    addresses = [f"127.0.0.1:{each}" for each in ([port] if isinstance(port, int) else port)]
     return (
-        f'[server]\ntransport = "{transport}"\n[[models]]\nname = "bench"\ntriton = "127.0.0.1:{port}"\n'
-        f'tokenizer = "{SEEDLING}"\nmax_model_len = 100000\neos_token_ids = {ids if isinstance(ids, list) else [ids]}\n'
+        f'[server]\ntransport = "{transport}"\n[[models]]\nname = "{MODEL}"\nroute = "direct"\n'
+        f'triton = {json.dumps(addresses)}\ntokenizer = "{SEEDLING}"\nmax_model_len = 1000000\n'
+        f"eos_token_ids = {ids if isinstance(ids, list) else [ids]}\n"
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m loadtest.bench.fronts", description=__doc__)
-    parser.add_argument("--streams", type=int, default=64)
-    parser.add_argument("--tokens", type=int, default=200, help="of each answer; ten times as many unpaced")
-    parser.add_argument("--requests", type=int, default=1, help="of each stream, one after another")
-    parser.add_argument("--runs", type=int, default=3, help="in turns; the median counts")
-    parser.add_argument("--only", choices=("paced", "saturated"))
-    arguments = parser.parse_args()
-    uvloop.install()
-    for name, gap, factor in (("paced", 50.0, 1), ("saturated", 0.0, 10)):
-        if arguments.only in (None, name):
-            table(name, gap, arguments.tokens * factor, arguments)
+def record(gateway: Gateway, tokens: int) -> bytes:
+    """The frames of one answer as this gateway sends them. The stand-in must be paced: each token is a frame then."""
+    body = chat(MODEL, "Hello", max_tokens=tokens)
+    request = Request(gateway.url + CHAT, data=body, headers={"content-type": "application/json"})
+    with urlopen(request, timeout=60) as reply:
+        return bytes(reply.read())
 
 
-def table(name: str, gap: float, tokens: int, arguments: argparse.Namespace) -> None:
-    """Runs one pace and prints it."""
-    found: dict[str, list[Figures]] = {front: [] for front in FRONTS}
-    with tempfile.TemporaryDirectory() as folder, fronts(Path(folder), tokens, gap) as running:
-        for process, url in running.values():  # what is loaded late is loaded now
-            measure(process, url, 8, 1, tokens)
-        for number in range(arguments.runs):
-            for front, (process, url) in running.items():
-                print(
-                    f"\r{name}: run {number + 1} of {arguments.runs}, {front}    ", end="", file=sys.stderr, flush=True
-                )
-                found[front].append(measure(process, url, arguments.streams, arguments.requests, tokens))
-    print("\r" + " " * 60 + "\r", end="", file=sys.stderr)
-    print(f"\n{name}: {arguments.streams} streams, {tokens} tokens each, median of {arguments.runs}")
-    print(f"  {'front':<10}{'CPU µs/token':>14}{'× emitter':>11}{'TTFT p50/p99 ms':>20}{'gap p99 ms':>12}"
-          f"{'tokens/s':>10}{'RSS MiB':>9}")  # fmt: skip
-    floor = statistics.median(run.cpu for run in found["emitter"])
-    for front, runs in found.items():
-        middle = {key: statistics.median(getattr(run, key) for run in runs) for key in Figures.__slots__}
-        print(
-            f"  {front:<10}{middle['cpu']:>14.1f}{middle['cpu'] / floor:>11.2f}"
-            f"{middle['ttft_p50']:>12.0f}/{middle['ttft_p99']:<7.0f}{middle['gap_p99']:>12.1f}"
-            f"{middle['rate']:>10.0f}{middle['rss_mib']:>9.0f}"
-        )
+class Emitter(Process):
+    """The emitter with these frames."""
+
+    def __init__(self, folder: Path, frames: bytes) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        recorded = folder / f"frames-{self.port}.sse"
+        recorded.write_bytes(frames)
+        command = [sys.executable, "-m", "loadtest.bench.emitter", "--frames", str(recorded), "--port", str(self.port)]
+        super().__init__(command, folder / f"emitter-{self.port}.log")
+
+    def start(self) -> None:
+        self.launch()
+        self.wait_until(lambda: status(self.port, "/?tokens=1") == 200, 30)
 
 
-if __name__ == "__main__":
-    main()
+def emitter_path(tokens: int, pace: Pace, *, turn: bool = False) -> str:
+    """What to ask the emitter for an answer like the stand-in's."""
+    more = ("&steps=1" if pace.steps else "") + ("&turn=1" if turn else "")
+    return f"{CHAT}?tokens={tokens}&gap={pace.gap}{more}"
+
+
+def run(*jobs: Job) -> list[Figures]:
+    """Each job in a client process of its own, all at once. BrokenRun where an answer was not a good one."""
+    with contextlib.ExitStack() as stack:
+        clients = []
+        for job in jobs:
+            command = [sys.executable, "-m", "loadtest.bench.client", json.dumps(asdict(job))]
+            client = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                preexec_fn=_die_with_parent,
+                start_new_session=True,
+            )
+            stack.callback(client.wait)
+            stack.callback(client.kill)
+            clients.append(client)
+        return [_figures(client) for client in clients]
+
+
+def _figures(client: subprocess.Popen[str]) -> Figures:
+    try:
+        output, errors = client.communicate(timeout=_RUN_SECONDS)
+    except subprocess.TimeoutExpired:
+        raise BrokenRun(f"a run took more than {_RUN_SECONDS} s; is the server still there?") from None
+    if client.returncode:
+        raise BrokenRun(f"the client failed:\n{errors[-2000:]}")
+    found = figures(json.loads(output))
+    if found.failed:
+        raise BrokenRun(f"answers failed: {found.failed}; the first one: {found.error or 'cut without a word'}")
+    return found
+
+
+def _die_with_parent() -> None:
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -198,7 +198,7 @@ async def redis_killed(stage: Stage, name: str) -> Result:
 
 
 def _new_key(file: Path) -> str:
-    command = [program("gateway"), "keys", "new", "client", "--file", str(file), "--requests-per-minute", "1000000"]
+    command = [*program("gateway"), "keys", "new", "client", "--file", str(file), "--requests-per-minute", "1000000"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[0]
 
 
