@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from loadtest.engine.control import Mood, set_mood
-from loadtest.engine_repository import MAX_MODEL_LEN, MODEL, SEEDLING, NotStarted, build_engine, program
+from loadtest.engine_repository import MAX_MODEL_LEN, MODEL, SEEDLING, NotStarted, build_engine, build_load, program
 from loadtest.measurement import family
 from model_repo_builder.launch import TritonServer
 from model_repo_builder.ports import Ports
@@ -34,6 +34,8 @@ _libc = ctypes.CDLL(None)
 class Triton:
     """One tritonserver with the scripted engine alone, which may be killed and started again on the same ports."""
 
+    _arguments: Sequence[str] = ("--model-control-mode=explicit", f"--load-model={MODEL}")
+
     def __init__(self, folder: Path, *, slots: int = 0, lean: bool = True) -> None:
         self.folder = folder
         self.journal = folder / "journal.jsonl"
@@ -42,6 +44,9 @@ class Triton:
         self._repository = folder / "repository"
         self._server: TritonServer | None = None
         self._lives = 0
+        self._build(slots, lean)
+
+    def _build(self, slots: int, lean: bool) -> None:
         build_engine(self._repository, journal=self.journal, control=self._control, slots=slots, lean=lean)
 
     @property
@@ -51,7 +56,7 @@ class Triton:
     def launch(self) -> None:
         """Starts it; ``wait`` says when it is ready."""
         self._server = TritonServer.start(
-            self._repository, ports=self.ports, log_file=self.folder / "triton.log", arguments=_EXPLICIT
+            self._repository, ports=self.ports, log_file=self.folder / "triton.log", arguments=self._arguments
         )
 
     def wait(self, timeout: float = 60) -> None:
@@ -111,7 +116,17 @@ class Triton:
                 self.journal.rename(self.journal.with_suffix(f".{self._lives}"))
 
 
-_EXPLICIT = ("--model-control-mode=explicit", f"--load-model={MODEL}")
+class LoadTriton(Triton):
+    """One tritonserver with every route, and with the engine for load: so many processes of it."""
+
+    _arguments = ()
+
+    def __init__(self, folder: Path, *, instances: int) -> None:
+        self._instances = instances
+        super().__init__(folder)
+
+    def _build(self, slots: int, lean: bool) -> None:
+        build_load(self._repository, instances=self._instances)
 
 
 class Process:

@@ -60,9 +60,7 @@ class Wish:
     @classmethod
     def of(cls, query: bytes) -> Wish:
         given = {name: values[0] for name, values in parse_qs(query.decode()).items()}
-        return cls(
-            int(given.get("tokens", "200")), float(given.get("gap", "0")), "steps" in given, "turn" in given
-        )
+        return cls(int(given.get("tokens", "200")), float(given.get("gap", "0")), "steps" in given, "turn" in given)
 
 
 def application(frames: Frames) -> Callable[..., Awaitable[None]]:
