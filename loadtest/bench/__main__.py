@@ -47,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(
         prog="python -m loadtest.bench",
         description="Measures what a streamed token costs the gateway, beside an application that only emits the same "
-        "bytes, and what it adds to the time that a token takes. Machines drift: only ratios within one run mean anything.",
+        "bytes, and what it adds to the time that a token takes. Machines drift: compare ratios within one run.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -91,7 +91,7 @@ def play(place: Place, measures: Mapping[str, Measure]) -> dict[str, Section]:
 def head(command: str, seconds: float) -> list[str]:
     cores, load = os.cpu_count() or 1, os.getloadavg()[2]
     return [
-        f"gateway {__version__}, Python {platform.python_version()}, {platform.system()} {platform.release()}, {cores} cores;",
+        f"gateway {__version__}, Python {platform.python_version()}, {platform.release()}, {cores} cores;",
         f"`{command}` took {seconds:.0f} s; load average over 15 minutes at its end: {load:.1f}.",
     ]
 

@@ -117,7 +117,7 @@ def _part(whole: int, number: int, parts: int) -> int:
 
 def main() -> None:
     given = json.loads(sys.argv[1])
-    job = Job(**{name: tuple(value) if isinstance(value, list) else value for name, value in given.items()})
+    job = Job(**{name: tuple(value) if isinstance(value, list) else value for name, value in given.items()})  # type: ignore[arg-type]
     print(json.dumps(asdict(uvloop.run(run(job)))))
 
 

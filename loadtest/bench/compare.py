@@ -1,4 +1,4 @@
-"""The emitter beside the gateway on each transport, under one load after another: paced, in steps, staggered, saturated.
+"""The emitter beside the gateway on each transport, under one load after another.
 
 It knows loads and which front ends get them. It must not know goals.
 """
@@ -71,9 +71,9 @@ LOADS = (
         {EMITTER: _MANY, TURN: _MANY, "h2": _MANY, "grpc": 1},
         quick_tokens=400,
         notes=(
-            "'emitter' writes all frames of a stream in one turn of its event loop, which then become few system calls;",
-            f"'{TURN}' writes one frame to each stream in a turn. The gateway gets what came together in one piece and",
-            "writes it in one piece.",
+            "'emitter' writes all frames of a stream in one turn of its event loop, which become few system calls;",
+            f"'{TURN}' writes one frame to each stream in a turn. The gateway gets what came together in one",
+            "piece and writes it in one piece.",
         ),
     ),
 )

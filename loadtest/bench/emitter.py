@@ -49,8 +49,8 @@ class Frames:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """Of one request. ``steps``: all requests are sent to at the same moments. ``turn``: without a gap, no more than one
-    write to a stream in a turn of the event loop."""
+    """Of one request. ``steps``: all requests are sent to at the same moments. ``turn``: without a gap, one write to a
+    stream in a turn of the event loop."""
 
     tokens: int
     gap: float = 0.0

@@ -22,7 +22,7 @@ P = TypeVar("P", bound=Process)
 EMITTER, TURN = "emitter", "emitter, a turn each"
 FLOORS = (EMITTER, TURN)
 _RECORDED_TOKENS = 36
-_WARM = {"streams": 8, "requests": 16, "tokens": 20}
+_WARM_TOKENS = 20
 
 
 class Place:
@@ -66,7 +66,7 @@ class Place:
         gateway = self.keep(Gateway(self.folder, config(port, transport), *flags))
         gateway.start()
         self.stand_in.pace(Pace(0.005))
-        run(Job((gateway.url,), **_WARM))
+        run(Job((gateway.url,), 8, 16, _WARM_TOKENS))
         return gateway
 
     @property
@@ -77,7 +77,7 @@ class Place:
             self.stand_in.pace(Pace(0.005))
             self._emitter = self.keep(Emitter(self.folder, record(gateway, _RECORDED_TOKENS)))
             self._emitter.start()
-            run(Job((self._emitter.url,), path=emitter_path(_WARM["tokens"], Pace(0.005)), **_WARM))
+            run(Job((self._emitter.url,), 8, 16, _WARM_TOKENS, emitter_path(_WARM_TOKENS, Pace(0.005))))
         return self._emitter
 
     def measure(

@@ -69,8 +69,8 @@ def measure(place: Place) -> Section:
                 more = {"streams": load.streams, "gap_ms": load.gap_ms, "tokens": load.tokens}
                 rows.append(Row(route, _REAL, [figures], more=more))
     notes = (
-        f"One run each. The engine is a Python model in {instances} processes that sends prepared responses; tritonserver's",
-        "CPU is that of all its processes, engine included. On two cores they, the gateway and the client share them.",
+        f"One run each. The engine is a Python model in {instances} processes that sends prepared responses. CPU of",
+        f"tritonserver is that of all its processes, the engine's too; they, gateway and client share {cores} cores.",
     )
     return Section(KEY, title, COLUMNS, rows, notes)
 

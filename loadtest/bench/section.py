@@ -46,11 +46,11 @@ class Row:
 
     @property
     def stream_kb(self) -> float | None:
-        """Memory for each stream, against the gateway before the run."""
+        """Memory for each stream, against the gateway before the run; None where they were never all there at once."""
         streams = self.more.get("streams")
         if not isinstance(streams, int):
             return None
-        return _median([(run.rss_most - run.rss_before) / streams / 1000 for run in self.runs])
+        return _median([(r.rss_most - r.rss_before) / streams / 1000 if r.steady_frames else None for r in self.runs])
 
 
 Column = tuple[str, Callable[[Row], object]]

@@ -56,8 +56,8 @@ def measure(place: Place, counts: Sequence[int]) -> Section:
     notes = [f"{each} client process(es), {each} stand-in(s) and the workers share {cores} cores."]
     if not enough_cores(max(counts), cores):
         notes.append(
-            f"That is too few for {max(counts)} workers: clients and stand-ins compete with them, so this says little of "
-            "how throughput grows. Run it where there are more: python -m loadtest.bench --only workers --workers 1,2,4,8"
+            f"That is too few for {max(counts)} workers: clients and stand-ins compete with them, so this says little "
+            "of how throughput grows. Where there are more: python -m loadtest.bench --only workers --workers 1,2,4,8"
         )
     return Section(
         KEY,

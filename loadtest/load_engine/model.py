@@ -139,7 +139,8 @@ class TritonPythonModel:
     def _accept(self, request: Any, sender: Any) -> None:
         stop = pb_utils.get_input_tensor_by_name(request, "stop")
         if stop is not None and stop.as_numpy().any():
-            return sender.send(flags=_FINAL)
+            sender.send(flags=_FINAL)
+            return
         ids = pb_utils.get_input_tensor_by_name(request, "input_ids").as_numpy().reshape(-1).tolist()
         wanted = int(pb_utils.get_input_tensor_by_name(request, "request_output_len").as_numpy().reshape(-1)[0])
         script = find_script(self._tokenizer.decode([id for id in ids if id >= 0], skip_special_tokens=False))
