@@ -48,6 +48,10 @@ async def open_loop(
             task = asyncio.ensure_future(one(ask))
             tasks.add(task)
             task.add_done_callback(tasks.discard)
+    except asyncio.CancelledError:
+        for task in list(tasks):
+            task.cancel()
+        raise
     finally:
         await _all(list(tasks))
     return seen

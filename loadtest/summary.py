@@ -66,6 +66,12 @@ def percentile(ordered: Sequence[float], share: float) -> float | None:
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else None
 
 
+def quantiles(seconds: Iterable[float], steps: int = 200) -> list[float]:
+    """A distribution as milliseconds at even shares, from the least to the most; empty where nothing was measured."""
+    ordered = sorted(seconds)
+    return [round(1000 * (percentile(ordered, n / steps) or 0.0), 3) for n in range(steps + 1)] if ordered else []
+
+
 def table(rows: Sequence[Mapping[str, object]]) -> str:
     """Rows of the same keys as a markdown table, its columns aligned."""
     if not rows:
