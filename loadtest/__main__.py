@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -81,27 +82,10 @@ def parser() -> argparse.ArgumentParser:
     return root
 
 
-_FLAGS = [
-    "clients",
-    "rate",
-    "requests",
-    "tokens",
-    "exact",
-    "text",
-    "words",
-    "gap_ms",
-    "leave",
-    "leave_within",
-    "slow",
-    "timeout",
-    "seed",
-]
-
-
 def scenario(options: argparse.Namespace) -> Scenario:
     """WrongScenario says what to change."""
     base = read(options.scenario) if options.scenario else Scenario()
-    return changed(base, {name: getattr(options, name) for name in _FLAGS})
+    return changed(base, {each.name: getattr(options, each.name, None) for each in fields(Scenario)})
 
 
 async def load(

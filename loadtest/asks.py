@@ -10,40 +10,11 @@ from loadtest.ask import Ask, chat
 from loadtest.engine.script import Script, script_text
 from loadtest.scenario import Scenario
 
-_WORDS = [
-    "time",
-    "person",
-    "year",
-    "way",
-    "day",
-    "thing",
-    "man",
-    "world",
-    "life",
-    "hand",
-    "part",
-    "child",
-    "eye",
-    "woman",
-    "place",
-    "work",
-    "week",
-    "case",
-    "point",
-    "number",
-    "group",
-    "problem",
-    "fact",
-    "water",
-    "light",
-    "house",
-    "night",
-    "book",
-    "story",
-    "sound",
-    "river",
-    "table",
-]
+_TEXT = (
+    "time person year way day thing man world life hand part child eye woman place work week case point number group "
+    "problem fact water light house night book story sound river table"
+)
+_WORDS = tuple(_TEXT.split())
 
 
 def asks(scenario: Scenario, model: str, headers: tuple[tuple[str, str], ...] = ()) -> Iterator[Ask]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
@@ -21,7 +21,7 @@ class Lengths:
     """``text`` is how it was written."""
 
     text: str
-    _draws: Callable[[Random], Iterator[int]]
+    _draws: Callable[[Random], Iterator[int]] = field(compare=False, repr=False)
 
     def draws(self, generator: Random) -> Iterator[int]:
         """Without an end. The same generator gives the same lengths."""
