@@ -28,8 +28,8 @@ soak: setup ## 100,000 short requests, a fifth of them left by their clients: me
 fleet: setup ## simulate 10 to 1,000 Tritons under the gateway's balancing code
 	@$(PY) -m loadtest.fleet $(ARGS)
 
-bench: setup ## what one streamed token costs the gateway, beside an application that only emits
-	@$(PY) -m loadtest.bench.fronts $(ARGS)
+bench: setup ## what a token costs the gateway, with the goals beside the figures; build/bench (five minutes)
+	@$(PY) -m loadtest.bench $(ARGS)
 
 check: setup ## style and types
 	@$(PY) -m ruff check .
