@@ -19,7 +19,8 @@ from loadtest.processes import Gateway
 
 KEY = "workers"
 _STREAMS = 128
-_TOKENS = 1000
+_TOKENS = 500
+_ROUNDS = 2  # requests of each stream; who is quick takes those of the slow
 
 
 def sides(most: int) -> int:
@@ -34,7 +35,8 @@ def enough_cores(most: int, cores: int) -> bool:
 def measure(place: Place, counts: Sequence[int]) -> Section:
     each = sides(max(counts))
     cores = os.cpu_count() or 1
-    tokens = 200 if place.quick else _TOKENS
+    enough = enough_cores(max(counts), cores)
+    tokens = 100 if place.quick else _TOKENS
     rows: dict[int, list[Figures]] = {count: [] for count in counts}
     with ExitStack() as stack:
         stand_ins = [stack.enter_context(StandIn(Pace(0))) for _ in range(each)]
@@ -51,10 +53,12 @@ def measure(place: Place, counts: Sequence[int]) -> Section:
                 place.progress.tell(f"{KEY}: run {number + 1} of {place.runs}, {count}")
                 pids, behind = tuple(gateway.pids), tuple(server.pid for server in stand_ins)
                 streams = _STREAMS // each
-                job = Job((gateway.url,), streams, 2 * streams, tokens, CHAT, pids=pids, behind=behind)
+                # More workers get more to do, so that each run takes about as long, where they can be quicker.
+                requests = streams * _ROUNDS * (count if enough else 1)
+                job = Job((gateway.url,), streams, requests, tokens, CHAT, pids=pids, behind=behind)
                 rows[count].append(together(run(*[job] * each)))
     notes = [f"{each} client process(es), {each} stand-in(s) and the workers share {cores} cores."]
-    if not enough_cores(max(counts), cores):
+    if not enough:
         notes.append(
             f"That is too few for {max(counts)} workers: clients and stand-ins compete with them, so this says little "
             "of how throughput grows. Where there are more: python -m loadtest.bench --only workers --workers 1,2,4,8"
