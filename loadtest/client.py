@@ -45,6 +45,7 @@ class Client:
         self._netloc = address.netloc
         self._tls = tls
         self._idle: deque[tuple[float, _Connection]] = deque()  # since when, and what
+        self._busy: set[_Connection] = set()
 
     async def ask(self, ask: Ask) -> Seen:
         """Never raises for what the server does: that is in ``Seen.error``."""
@@ -56,13 +57,22 @@ class Client:
             self.tally.ended += 1
             return seen
         seen.sent = _now()
-        await connection.exchange(self._request(ask), seen)
-        self.tally.ended += 1
+        self._busy.add(connection)
+        try:
+            await connection.exchange(self._request(ask), seen)
+        finally:
+            self._busy.discard(connection)
+            self.tally.ended += 1
         if connection.reusable:
             self._idle.append((seen.ended, connection))
         else:
             connection.abort()
         return seen
+
+    def leave(self) -> None:
+        """All who wait for an answer are gone, as if each had been told to leave now."""
+        for connection in list(self._busy):
+            connection.leave()
 
     def close(self) -> None:
         while self._idle:
@@ -119,7 +129,7 @@ class _Connection(asyncio.BufferedProtocol):
         self.reusable = False
         timers = [self._loop.call_later(ask.timeout, self._end, "timeout: no end of the answer")]
         if ask.leave_after is not None:
-            timers.append(self._loop.call_later(ask.leave_after, self._leave))
+            timers.append(self._loop.call_later(ask.leave_after, self.leave))
         self._transport.write(request)
         try:
             await self._over
@@ -135,6 +145,12 @@ class _Connection(asyncio.BufferedProtocol):
             if self._reply.error:
                 seen.error = self._reply.error.decode("utf-8", "replace")
             self._seen = None
+
+    def leave(self) -> None:
+        if self._seen is not None and self._seen.left_at is None and not self._reply.complete:
+            self._seen.left_at = time.time()
+            self.abort()
+            self._end("")
 
     def abort(self) -> None:
         self.reusable = False
@@ -169,7 +185,7 @@ class _Connection(asyncio.BufferedProtocol):
             self.reusable = seen.ask.read_bytes is None
             self._end("")
         elif seen.ask.leave_after_frames is not None and seen.frames >= seen.ask.leave_after_frames:
-            self._leave()
+            self.leave()
         elif seen.ask.read_bytes is not None and self._transport is not None:
             self._transport.pause_reading()
             self._loop.call_later(seen.ask.read_every, self._read_on)
@@ -195,12 +211,6 @@ class _Connection(asyncio.BufferedProtocol):
     def _read_on(self) -> None:
         if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
-
-    def _leave(self) -> None:
-        if self._seen is not None and self._seen.left_at is None and not self._reply.complete:
-            self._seen.left_at = time.time()
-            self.abort()
-            self._end("")
 
     def _end(self, error: str) -> None:
         if self._over is None or self._over.done():

@@ -24,6 +24,7 @@ class Job:
     path: str = "/v1/chat/completions"
     model: str = "bench"
     prompt: str = "Hello"
+    hold: float | None = None  # closed loop, one request each: all leave so long after the last one has begun
     rate: float | None = None  # open loop: requests a second at Poisson's moments; None: closed loop
     seed: int = 1
     pids: tuple[int, ...] = ()  # whose CPU and memory are wanted
@@ -62,7 +63,8 @@ class Figures:
     ttft: Distribution
     gap: Distribution
     steady_cpu: float = 0.0  # while every stream was going …
-    steady_frames: int = 0  # … and what was sent meanwhile
+    steady_frames: int = 0  # … and what was sent meanwhile …
+    steady_seconds: float = 0.0  # … which took so long
     rss_before: int = 0
     rss_most: int = 0
     failed: dict[str, int] = field(default_factory=dict)
@@ -77,6 +79,11 @@ class Figures:
     def steady_us(self) -> float | None:
         """Per frame while all streams were going and none began or ended."""
         return self.steady_cpu / self.steady_frames * 1e6 if self.steady_frames else None
+
+    @property
+    def steady_rate(self) -> float:
+        """Frames a second while all streams were going; where they never were, of the whole run."""
+        return self.steady_frames / self.steady_seconds if self.steady_seconds else self.rate
 
     @property
     def request_ms(self) -> float | None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from loadtest.bench.section import Section, rounded
+from loadtest.bench.section import Row, Section, rounded
+from loadtest.bench.streams import kept
 from loadtest.bench.workers import enough_cores
 
 Sections = Mapping[str, Section]
@@ -58,19 +59,23 @@ def _most(what: str, limit: float, figure: float | None, *, near: float | None =
     return Goal(what, f"≤ {limit:g}", rounded(figure, 2), figure <= limit, milestone if figure > limit else "")
 
 
-def _of(sections: Sections, key: str, figure: Callable[..., float | None], **more: object) -> float | None:
+def _of(sections: Sections, key: str, figure: Callable[[Row], float | None], **more: object) -> float | None:
     row = sections[key].row("h2", **more) if key in sections else None
     return None if row is None else figure(row)
 
 
-def _turn(row: object) -> float | None:
-    value = getattr(row, "more", {}).get("turn_ratio")
+def _turn(row: Row) -> float | None:
+    value = row.more.get("turn_ratio")
     return value if isinstance(value, float) else None
 
 
 def _flat(sections: Sections) -> float | None:
-    few, many = (_of(sections, "streams", lambda r: r.median("steady_us"), streams=size) for size in (64, 1000))
+    few, many = (_of(sections, "streams", _at_its_pace, streams=size) for size in (64, 1000))
     return many / few if few and many else None
+
+
+def _at_its_pace(row: Row) -> float | None:
+    return row.median("steady_us") if kept(row) else None
 
 
 def _workers(sections: Sections, count: int, least: float) -> Goal:

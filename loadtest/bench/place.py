@@ -88,6 +88,7 @@ class Place:
         streams: int,
         requests: int,
         tokens: int,
+        hold: float | None = None,
         rate: float | None = None,
         seed: int = 1,
     ) -> Figures:
@@ -101,6 +102,15 @@ class Place:
         self.stand_in.pace(pace)
         behind = () if front in FLOORS else (self.stand_in.pid,)
         job = Job(
-            (url,), streams, requests, tokens, path, rate=rate, seed=seed, pids=tuple(process.pids), behind=behind
+            (url,),
+            streams,
+            requests,
+            tokens,
+            path,
+            hold=hold,
+            rate=rate,
+            seed=seed,
+            pids=tuple(process.pids),
+            behind=behind,
         )
         return run(job)[0]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from loadtest.ask import CHAT
 from loadtest.bench.figures import Figures, Job
@@ -31,17 +31,19 @@ _FEW = 8  # as many as the repository has instances of the BLS model, each of wh
 class Load:
     streams: int
     gap_ms: float  # 0: as fast as they are taken
-    tokens: int
     requests: int
+    tokens: int = 1500  # more than any gets that is left after so many seconds of all together
+    hold: float | None = 3.0
 
 
-SATURATED = Load(_FEW, 0, 200, 4 * _FEW)
+SATURATED = Load(_FEW, 0, 4 * _FEW, 200, None)
 LOADS: Mapping[str, tuple[Load, ...]] = {
-    "direct": (Load(1, 20, 100, 1), SATURATED, Load(64, 100, 30, 64), Load(1000, 1500, 4, 1000)),
-    "ensemble": (SATURATED, Load(64, 100, 30, 64)),
-    "bls": (SATURATED, Load(_FEW, 50, 60, _FEW)),
+    "direct": (Load(1, 20, 1), SATURATED, Load(64, 100, 64), Load(1000, 1500, 1000)),
+    "ensemble": (SATURATED, Load(64, 100, 64)),
+    "bls": (SATURATED, Load(_FEW, 50, _FEW)),
 }
-_QUICK = {"direct": (Load(4, 0, 20, 8),), "ensemble": (Load(4, 0, 20, 8),), "bls": (Load(4, 0, 20, 8),)}
+_WARM = Load(4, 0, 8, 20, None)
+_QUICK = {"direct": (_WARM, Load(8, 50, 8, hold=0.5)), "ensemble": (_WARM,), "bls": (_WARM,)}
 
 
 def measure(place: Place) -> Section:
@@ -62,11 +64,11 @@ def measure(place: Place) -> Section:
         stack.callback(gateway.stop)
         gateway.start()
         for route in ROUTES:
-            _ask(gateway, triton, route, Load(4, 0, 20, 8))
+            _ask(gateway, triton, route, _WARM)
             for load in (_QUICK if place.quick else LOADS)[route]:
                 place.progress.tell(f"{KEY}: {route}, {load.streams} streams")
                 figures = _ask(gateway, triton, route, load)
-                more = {"streams": load.streams, "gap_ms": load.gap_ms, "tokens": load.tokens}
+                more = {"streams": load.streams, "gap_ms": load.gap_ms}
                 rows.append(Row(route, _REAL, [figures], more=more))
     notes = (
         f"One run each. The engine is a Python model in {instances} processes that sends prepared responses. CPU of",
@@ -78,8 +80,8 @@ def measure(place: Place) -> Section:
 def _ask(gateway: Gateway, triton: LoadTriton, route: str, load: Load) -> Figures:
     prompt = script_text(Script(delay_ms=load.gap_ms))
     pids, behind = tuple(gateway.pids), tuple(triton.pids)
-    job = Job((gateway.url,), load.streams, load.requests, load.tokens, CHAT, route, prompt, pids=pids, behind=behind)
-    return run(job)[0]
+    job = Job((gateway.url,), load.streams, load.requests, load.tokens, CHAT, route, prompt, load.hold)
+    return run(replace(job, pids=pids, behind=behind))[0]
 
 
 def _config(address: str) -> str:
@@ -96,7 +98,7 @@ COLUMNS: tuple[Column, ...] = (
     ("in front of", lambda row: row.in_front_of),
     ("streams", lambda row: row.more["streams"]),
     ("gap ms", lambda row: row.more["gap_ms"]),
-    ("tokens/s", lambda row: rounded(row.median("rate"), 0)),
+    ("tokens/s", lambda row: rounded(row.median("steady_rate" if row.more["gap_ms"] else "rate"), 0)),
     ("TTFT p50 / p99 ms", lambda row: pair(row.median("ttft_p50"), row.median("ttft_p99"), 0)),
     ("gap p99 ms", lambda row: rounded(row.median("gap_p99"), 1)),
     ("gateway µs/token", lambda row: rounded(row.median("cpu_us"), 0)),

@@ -140,6 +140,16 @@ def test_sides_of_workers() -> None:
     assert (enough_cores(2, 2), enough_cores(8, 16)) == (False, True)
 
 
+@pytest.mark.parametrize(
+    ("frames", "figure"), [(1280, "1.00"), (2560, None), (640, None)], ids=["kept", "fast", "slow"]
+)
+def test_the_goal_of_streams_needs_their_pace(frames: int, figure: str | None) -> None:
+    one = replace(BASE, steady_seconds=1.0, steady_frames=1280)
+    other = replace(one, steady_frames=frames, steady_cpu=one.steady_cpu * frames / 1280)
+    rows = [Row("h2", "stand-in", [run], more={"streams": n}) for n, run in ((64, one), (1000, other))]
+    assert goal({"streams": section("streams", *rows)}, "cost of a token, 1,000 streams × 64 streams").figure == figure
+
+
 def test_all_numbers_of_streams_have_as_many_tokens_a_second() -> None:
     assert [round(size / gap(size)) for size in SIZES[1:]] == [1280] * 4
     assert gap(1) == 0.005
