@@ -6,6 +6,7 @@ It knows how to draw. It must not know what is drawn. Without matplotlib nothing
 from __future__ import annotations
 
 import importlib.util
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 HOW = "no plots: matplotlib is not installed (pip install 'qwen-triton-gateway[bench]')"
 _SIZE = (8.0, 4.5)  # inches
 _DPI = 120
+_TITLE_COLUMNS = 100
 
 Points = Sequence[tuple[float, float]]
 
@@ -29,7 +31,11 @@ def distributions(path: Path, title: str, steps: Mapping[str, Sequence[float]], 
         axes.step(values, shares, where="post", label=name)
     axes.set_ylim(0, 1.01)
     if min((v for values in steps.values() for v in values), default=0) > 0:
+        from matplotlib.ticker import LogLocator, StrMethodFormatter
+
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     _end(figure, axes, path)
 
 
@@ -52,7 +58,7 @@ def _begin(title: str, x: str, y: str) -> tuple[Any, Any]:
 
     figure = Figure(figsize=_SIZE, dpi=_DPI, layout="constrained")
     axes = figure.add_subplot()
-    axes.set_title(title, fontsize=10)
+    axes.set_title(textwrap.fill(title, _TITLE_COLUMNS), fontsize=10)
     axes.set_xlabel(x)
     axes.set_ylabel(y)
     axes.grid(visible=True, alpha=0.3)
