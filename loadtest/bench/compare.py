@@ -49,7 +49,7 @@ LOADS = (
         "steps",
         f"In steps: {STREAMS} streams whose tokens all come at the same moments, every 50 ms, as from a real batch",
         Pace(0.05, steps=True),
-        100,
+        80,
         STREAMS,
         {EMITTER: 2, "h2": 2},
     ),

@@ -18,7 +18,7 @@ KEY = "streams"
 SIZES = (1, 16, 64, 256, 1000)
 _TOKENS_PER_SECOND = 1280  # of all streams together, as of 64 with 50 ms between tokens
 _LEAST_GAP = 0.005  # what timers can keep to
-_SECONDS = 3.0  # of streaming, once all streams have begun; their clients leave then
+_SECONDS = 2.0  # of streaming, once all streams have begun; their clients leave then
 _TOKENS = 100_000  # more than any of them gets
 
 
