@@ -69,7 +69,7 @@ LOADS = (
         2000,
         STREAMS,
         {EMITTER: _MANY, TURN: _MANY, "h2": _MANY, "grpc": 1},
-        quick_tokens=400,
+        quick_tokens=100,
         notes=(
             "'emitter' writes all frames of a stream in one turn of its event loop, which become few system calls;",
             f"'{TURN}' writes one frame to each stream in a turn. The gateway gets what came together in one",
