@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-contracts faults soak fleet bench check format clean
+.PHONY: help setup demo test test-contracts faults soak fleet bench bench-peers check format clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ fleet: setup ## simulate 10 to 1,000 Tritons under the gateway's balancing code
 
 bench: setup ## what a token costs the gateway, with the goals beside the figures; build/bench (five minutes)
 	@$(PY) -m loadtest.bench $(ARGS)
+
+bench-peers: setup ## the same beside LiteLLM, Dynamo and routers, each installed under build/peers; ARGS=--aiperf checks our client
+	@$(PY) -m loadtest.peers $(ARGS)
 
 check: setup ## style and types
 	@$(PY) -m ruff check .

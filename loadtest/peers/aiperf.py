@@ -130,7 +130,7 @@ def profile(program: str, running: Running, load: Load, folder: Path) -> dict[st
     command += ["--tokenizer", str(SEEDLING), "--random-seed", "1", "--ui", "none", "--artifact-dir", str(output)]
     command += ["--workers-max", "1"]
     with contextlib.ExitStack() as stack:
-        process = served(folder, stack, "aiperf", command, HF_HUB_OFFLINE="1")
+        process = served(folder, stack, "aiperf", command)
         code = process.wait(_SECONDS)
     log = (folder / "aiperf.log").read_text("utf-8", "replace")[-1500:]
     if code is None:
