@@ -1,40 +1,79 @@
-"""A checkpoint's chat template: what it reads and teaches, and rendering by transformers.
+"""A checkpoint's chat template: what it reads and teaches, and rendering it as transformers' ``apply_chat_template``.
 
-It knows Jinja and transformers' ``apply_chat_template``, which keeps the template in a sandbox: it is data from a
-checkpoint. It must not know tokens, requests' schemas or HTTP.
+It knows Jinja, and what transformers does to messages before a template sees them. It must not know tokens, requests'
+schemas or HTTP.
 """
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from jinja2 import Environment, TemplateError, TemplateSyntaxError, meta, nodes
-from jinja2.ext import Extension
-from jinja2.parser import Parser
+from jinja2 import Template, TemplateError, TemplateSyntaxError, meta, nodes
 
 from gateway.core.errors import RequestError, SettingsError
 from gateway.core.types import CallStyle, ChatInput
+from gateway.sandbox import environment
 
 # What a template does with messages it was not written for: about the request, not about the gateway.
-_REFUSALS = (TemplateError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
+_REFUSALS = (
+    TemplateError,
+    TypeError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+    MemoryError,
+)
+# What else apply_chat_template takes, and means something else by: clients find there that it is no variable.
+_RESERVED = frozenset(
+    {
+        "self",
+        "messages",
+        "conversation",
+        "conversations",
+        "tools",
+        "documents",
+        "chat_template",
+        "add_generation_prompt",
+        "continue_final_message",
+        "tokenize",
+        "sanitize_control_tokens",
+        "padding",
+        "truncation",
+        "max_length",
+        "return_tensors",
+        "return_dict",
+        "return_assistant_tokens_mask",
+        "tokenizer_kwargs",
+    }
+)
+# Names that templates have for thinking; clients send one, and each of them is there.
+_THINKING = ("reasoning_content", "thinking", "reasoning")
 
 
 class ChatTemplate:
-    """The template of a tokenizer of transformers.
+    """A checkpoint's template.
 
     ``variables``: what it reads. ``thinks``: whether it knows thinking between tags. ``call_style``: how it teaches the
     model to call tools; None: not at all. ``literals``: the texts it writes itself.
     """
 
-    def __init__(self, tokenizer: Any, *, source: str) -> None:
-        self._tokenizer = tokenizer
-        own = inspect.signature(tokenizer.apply_chat_template).parameters
-        self._reserved = frozenset(own) - {"kwargs"} | {"self", "messages", "conversations"}
-        given = tokenizer.chat_template
-        # Older checkpoints have several by name; transformers chooses.
-        trees = [_parsed(text, source) for text in (given.values() if isinstance(given, Mapping) else [given])]
+    def __init__(self, templates: Mapping[str, str], variables: Mapping[str, str], *, source: str) -> None:
+        """``templates``: by name; older checkpoints have one for requests with tools, "tool_use", beside "default".
+        ``variables``: what every template may read, such as ``eos_token``."""
+        if "default" not in templates:
+            raise SettingsError(
+                f"The tokenizer in {source} has several chat templates ({', '.join(sorted(templates))}), and none of "
+                "them is called 'default'. Leave the one to be used, as chat_template.jinja."
+            )
+        self._environment = environment()
+        self._fixed = dict(variables)
+        used = {name: text for name, text in templates.items() if name in ("default", "tool_use")}
+        trees = [self._parsed(text, source) for text in used.values()]
+        self._templates = {name: self._compiled(text, source) for name, text in used.items()}
         self.literals = frozenset(
             text for tree in trees for node in tree.find_all((nodes.TemplateData, nodes.Const)) for text in _texts(node)
         )
@@ -54,30 +93,55 @@ class ChatTemplate:
         if chat.continue_final:
             messages[-1:] = [_open_ended(messages[-1:], chat, end)]
         for name in chat.options:
-            if name in self._reserved:
+            if name in _RESERVED:
                 raise RequestError(
                     f"'chat_template_kwargs.{name}' is not allowed: it is no variable of a template.",
                     param="chat_template_kwargs",
                 )
         try:
-            text = self._tokenizer.apply_chat_template(
-                messages,
-                tools=[dict(tool) for tool in chat.tools] or None,
-                tokenize=False,
-                add_generation_prompt=chat.generation_prompt,
-                **chat.options,
-            )
+            text = self._rendered(messages, [dict(tool) for tool in chat.tools] or None, chat)
         except _REFUSALS as exc:
             raise RequestError(
                 f"The model's chat template refused the messages: {_sentence(exc)}", param="messages"
             ) from exc
         if not chat.continue_final:
-            return str(text)
+            return text
         if end not in text:
             raise RequestError(
                 "The final message cannot be continued: the model's chat template leaves it out.", param="messages"
             )
-        return str(text[: text.rindex(end)]).replace(end, "")  # a template may write a content twice
+        return text[: text.rindex(end)].replace(end, "")  # a template may write a content twice
+
+    def _rendered(self, messages: list[dict[str, Any]], tools: list[dict[str, Any]] | None, chat: ChatInput) -> str:
+        if not messages:
+            raise ValueError("there are none")
+        template = self._templates["default"]
+        if tools is not None and "tool_use" in self._templates:
+            template = self._templates["tool_use"]
+        given = {
+            **self._fixed,
+            **chat.options,
+            "messages": [_seen(message) for message in messages],
+            "tools": tools,
+            "documents": None,
+            "add_generation_prompt": chat.generation_prompt,
+        }
+        return template.render(given)
+
+    def _parsed(self, text: str, source: str) -> nodes.Template:
+        with _readable(source):
+            return self._environment.parse(text)
+
+    def _compiled(self, text: str, source: str) -> Template:
+        with _readable(source):
+            return self._environment.from_string(text)
+
+
+def _seen(message: Mapping[str, Any]) -> dict[str, Any]:
+    """A message as templates see it: without what is null, and with its thinking under each name."""
+    given = {name: value for name, value in message.items() if value is not None}
+    thought = next((given[name] for name in _THINKING if name in given), None)
+    return given if thought is None else {"thinking": thought, **given, "reasoning_content": thought}
 
 
 def _open_ended(final: list[dict[str, Any]], chat: ChatInput, end: str) -> dict[str, Any]:
@@ -101,30 +165,22 @@ def _open_ended(final: list[dict[str, Any]], chat: ChatInput, end: str) -> dict[
 
 
 def _sentence(exc: BaseException) -> str:
-    """What a template or transformers said, as the end of a sentence."""
+    """What a template or Jinja said, as the end of a sentence."""
     if isinstance(exc, RecursionError):
         return "they are nested too deeply."
     lines = str(exc).strip().splitlines() or [type(exc).__name__]
     return f"{lines[0][:300].rstrip('.')}."
 
 
-class _Generation(Extension):
-    """``{% generation %}``, with which templates mark answers for training. Here it is only to be read over."""
-
-    tags = {"generation"}  # noqa: RUF012
-
-    def parse(self, parser: Parser) -> list[nodes.Node]:
-        next(parser.stream)
-        return list(parser.parse_statements(("name:endgeneration",), drop_needle=True))
-
-
-def _parsed(text: str, source: str) -> nodes.Template:
-    environment = Environment(extensions=["jinja2.ext.loopcontrols", _Generation])
+@contextlib.contextmanager
+def _readable(source: str) -> Iterator[None]:
+    """SettingsError where a template cannot be compiled, by Jinja or by the Python that it becomes."""
     try:
-        return environment.parse(text)
-    except TemplateSyntaxError as exc:
+        yield
+    except (TemplateError, SyntaxError, RecursionError, MemoryError) as exc:
+        where = f"line {exc.lineno}: {exc.message}" if isinstance(exc, TemplateSyntaxError) else _sentence(exc)
         raise SettingsError(
-            f"The chat template of the tokenizer in {source} cannot be read (line {exc.lineno}: {exc.message}). "
+            f"The chat template of the tokenizer in {source} cannot be read ({where.rstrip('.')}). "
             "Take the one the checkpoint was published with."
         ) from exc
 

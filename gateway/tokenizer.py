@@ -3,50 +3,44 @@
 A prompt is encoded in two ways: what the chat template wrote with the tokenizer as it is, what the client wrote with
 one that has no added tokens, so that nothing in a message becomes control (``core.quote`` tells them apart).
 
-It knows tokenizer files and transformers. It must not know requests, Triton or HTTP. Code from a checkpoint is never
-executed (``trust_remote_code`` stays off): Qwen's tokenizers need none.
+It knows byte-level BPE and control tokens. It must not know requests, Triton or HTTP, nor where files are.
 """
 
 from __future__ import annotations
 
 import re
 import secrets
+from codecs import charmap_encode
 from dataclasses import replace
 from itertools import count
-from pathlib import Path
 from typing import Any
+
+from tokenizers import Tokenizer
 
 from gateway.chat_template import ChatTemplate
 from gateway.core.errors import RequestError, SettingsError
 from gateway.core.quote import Quote, strings
 from gateway.core.types import CallStyle, ChatInput, Prompt
-
-# A model id of the Hugging Face hub, as opposed to a path.
-_HUB_ID = re.compile(r"[\w][\w.-]*/[\w][\w.-]*")
+from gateway.tokenizer_files import TokenizerFiles, read
 
 
 class HuggingFaceTokenizer:
     """A byte-level BPE tokenizer with a chat template, as every Qwen has."""
 
-    def __init__(self, tokenizer: Any, *, source: str) -> None:
-        """``tokenizer``: a fast tokenizer of transformers. SettingsError where it cannot serve chats of Qwen."""
-        backend = getattr(tokenizer, "backend_tokenizer", None)
-        if backend is None:
-            raise SettingsError(
-                f"The tokenizer in {source} has no tokenizer.json and cannot be converted to one. "
-                "Save it once with transformers (save_pretrained) and point to that folder."
-            )
-        if not tokenizer.chat_template:
+    def __init__(self, files: TokenizerFiles, *, source: str) -> None:
+        """SettingsError where it cannot serve chats of Qwen."""
+        if not files.templates:
             raise SettingsError(
                 f"The tokenizer in {source} has no chat template. Use the folder of a chat model (Qwen*-Instruct or "
                 "-Chat), or put its chat_template.jinja beside tokenizer_config.json."
             )
+        backend = files.tokenizer
         backend.no_truncation()  # a tokenizer.json may say so, from training
         backend.no_padding()
-        self.table = _token_bytes(tokenizer, source)
+        self.table = _token_bytes(backend, source)
         self._backend = backend
         self._plain = _without_added_tokens(backend)
-        self._template = ChatTemplate(tokenizer, source=source)
+        self._template = ChatTemplate(files.templates, files.special, source=source)
         self._added = {token.content: (id, token) for id, token in backend.get_added_tokens_decoder().items()}
         for text, (id, _) in self._added.items():
             if id in _ids(self._plain, text):
@@ -59,21 +53,7 @@ class HuggingFaceTokenizer:
     @classmethod
     def load(cls, source: str) -> HuggingFaceTokenizer:
         """From a folder, or from the hub where ``source`` is a model id. SettingsError says what is wrong with it."""
-        folder = Path(source)
-        if not folder.is_dir() and not _HUB_ID.fullmatch(source):
-            raise SettingsError(
-                f"There is no tokenizer folder {source}. Give the folder of a Hugging Face Qwen checkpoint "
-                "(tokenizer.json and tokenizer_config.json are enough), or a model id such as Qwen/Qwen2.5-7B-Instruct."
-            )
-        from transformers import AutoTokenizer  # takes seconds: not at import
-
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=folder.is_dir(), trust_remote_code=False)
-        except (OSError, ValueError, KeyError, TypeError) as exc:
-            reason = str(exc).strip().splitlines()[0] if str(exc).strip() else type(exc).__name__
-            what = "folder" if folder.is_dir() else "folder of that name, and model id that could not be downloaded,"
-            raise SettingsError(f"The tokenizer {what} {source} cannot be read: {reason}") from exc
-        return cls(tokenizer, source=source)
+        return cls(read(source), source=source)
 
     @property
     def variables(self) -> frozenset[str]:
@@ -155,8 +135,6 @@ def _ids(backend: Any, text: str, *, param: str | None = None) -> list[int]:
 
 def _without_added_tokens(backend: Any) -> Any:
     """A tokenizer with the same model (shared, so it costs nothing) that takes every text as plain."""
-    from tokenizers import Tokenizer
-
     plain = Tokenizer(backend.model)
     for part in ("normalizer", "pre_tokenizer"):
         if getattr(backend, part) is not None:
@@ -183,30 +161,30 @@ def _fresh(value: object) -> str:
     raise AssertionError("texts are finite")
 
 
-def _token_bytes(tokenizer: Any, source: str) -> tuple[bytes, ...]:
+def _token_bytes(backend: Any, source: str) -> tuple[bytes, ...]:
     """id → bytes. Control tokens have none: they are never text. Tags such as ``<think>`` are text."""
-    vocabulary: dict[str, int] = tokenizer.get_vocab()
-    added = {id: token for id, token in tokenizer.added_tokens_decoder.items()}
+    vocabulary: dict[str, int] = backend.get_vocab(with_added_tokens=True)
+    added = backend.get_added_tokens_decoder()
     byte_of = _byte_of_char()
     table = [b""] * (max(vocabulary.values(), default=-1) + 1)
     for token, id in vocabulary.items():
         if id in added:
-            table[id] = b"" if added[id].special else str(added[id]).encode()
+            table[id] = b"" if added[id].special else token.encode()
             continue
         try:
-            table[id] = bytes([byte_of[char] for char in token])
-        except KeyError:
+            table[id] = charmap_encode(token, "strict", byte_of)[0]
+        except UnicodeEncodeError:
             raise SettingsError(
                 f"The tokenizer in {source} is not a byte-level BPE (token {id} is {token!r}), so it is not Qwen's."
             ) from None
     return tuple(table)
 
 
-def _byte_of_char() -> dict[str, int]:
+def _byte_of_char() -> dict[int, int]:
     """The alphabet of byte-level BPE: printable bytes of Latin-1 stand for themselves, the others follow from U+0100.
 
     Source: GPT-2's encoder, which Qwen's vocab.json uses unchanged.
     """
     plain = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [byte for byte in range(256) if byte not in plain]
-    return {chr(byte): byte for byte in plain} | {chr(0x100 + i): byte for i, byte in enumerate(others)}
+    return {byte: byte for byte in plain} | {0x100 + i: byte for i, byte in enumerate(others)}

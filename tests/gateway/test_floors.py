@@ -25,6 +25,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
     5: ("listening", "logs", "tls", "tokenizer", "embedding_tokenizer", "checkpoint", "metrics"),
     4: (
         "chat_template",
+        "tokenizer_files",
         "core.prompt",
         "core.pipeline",
         "core.capabilities",
@@ -32,7 +33,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "core.messages",
         "core.embedding_route",
     ),
-    3: ("core.reply", "core.guides", "core.sampling", "core.embedding"),
+    3: ("sandbox", "core.reply", "core.guides", "core.sampling", "core.embedding"),
     2: ("core.schema", "core.parse", "core.routes"),
     1: (
         "core.backoff",
