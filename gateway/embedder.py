@@ -9,20 +9,22 @@ import asyncio
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gateway.attempts import Attempts
 from gateway.core.balance import Work
 from gateway.core.embedding import Embed, EmbeddingTokenizer, build
 from gateway.core.errors import ModelNotFound, UnsupportedField, UpstreamError
-from gateway.core.pooling import Vectors
 from gateway.core.schema.base import ignored
 from gateway.core.schema.embeddings import EmbeddingRequest
 from gateway.core.types import Delta, Finish, Usage
 from gateway.metrics import Metrics
-from gateway.triton.embedding_backend import EmbeddingBackend
 from gateway.triton.member import any_bound
 from gateway.triton.pool import Pool
+
+if TYPE_CHECKING:  # these load numpy
+    from gateway.core.pooling import Vectors
+    from gateway.triton.embedding_backend import EmbeddingBackend
 
 # Of one client's request. Triton's own queue and batcher do the rest, and other clients get their turn.
 BATCHES_AT_ONCE = 8

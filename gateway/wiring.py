@@ -27,7 +27,6 @@ from gateway.settings.models import EmbeddingSettings, ModelSettings
 from gateway.tokenizer import HuggingFaceTokenizer
 from gateway.triton.backend import Backend
 from gateway.triton.discovery import source
-from gateway.triton.embedding_backend import EmbeddingBackend
 from gateway.triton.h2.transport import H2Transport
 from gateway.triton.member import Looks, Served
 from gateway.triton.pool import Pool
@@ -76,6 +75,8 @@ class Wiring:
 
     def served_embedding(self, settings: EmbeddingSettings) -> ServedEmbedding:
         """An embedding model wired to its tokenizer, if it has one, and its Tritons."""
+        from gateway.triton.embedding_backend import EmbeddingBackend  # loads numpy
+
         tokenizer = None if settings.tokenizer is None else JsonTokenizer.load(settings.tokenizer)
         max_model_len = settings.max_model_len
         if max_model_len is None and settings.tokenizer is not None:

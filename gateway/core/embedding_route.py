@@ -16,12 +16,11 @@ import numpy as np
 
 from gateway.core import pooling as numbers
 from gateway.core.embedding import EmbeddingTokenizer, EmbedInput
+from gateway.core.embedding_choices import Pooling, Sizes
 from gateway.core.errors import UnsupportedField, UpstreamError
-from gateway.core.pooling import FLOATS, Pooling, Vectors
+from gateway.core.pooling import FLOATS, Vectors
 from gateway.core.routes import BindError
 from gateway.core.tensors import ModelSignature, Tensor, TensorSpec
-
-Sizes = range | tuple[int, ...]
 
 # Vectors of every token are large: a reply must stay well below what a gRPC message may hold.
 MOST_REPLY_BYTES = 48 * 1024 * 1024
@@ -51,20 +50,6 @@ class EmbeddingRoute:
     normalize: bool = True
     sizes: Sizes = ()
     max_model_len: int | None = None
-
-
-def sizes(text: str) -> Sizes:
-    """The sizes that a setting allows besides the model's own: "fixed", "32-1024" or "256, 512". ValueError."""
-    if text == "fixed":
-        return ()
-    try:
-        ends = [int(end) for end in text.split("-", 1)] if "-" in text else []
-        found: Sizes = range(ends[0], ends[1] + 1) if ends else tuple(sorted({int(size) for size in text.split(",")}))
-    except ValueError:
-        found = ()
-    if not found or found[0] < 1:
-        raise ValueError(f'are {text!r}, but must be "fixed", a range as "32-1024", or a list as "256, 512"')
-    return found
 
 
 @dataclass(frozen=True, slots=True)

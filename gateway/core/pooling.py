@@ -8,16 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from types import MappingProxyType
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from gateway.core.embedding_choices import Pooling
 from gateway.core.tensors import Tensor
 
 Vectors = npt.NDArray[np.float32]  # (inputs, size)
-Pooling = Literal["none", "last", "mean", "cls"]
-POOLINGS: tuple[str, ...] = get_args(Pooling)
 
 # KServe v2 datatype → numpy's, little-endian. BF16 is the upper half of a float32.
 FLOATS: Mapping[str, str] = MappingProxyType({"FP16": "<f2", "BF16": "<u2", "FP32": "<f4"})

@@ -7,7 +7,6 @@ import asyncio
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from gateway.core.reply.embeddings import embedding_list
 from gateway.core.schema.base import ignored
 from gateway.core.schema.embeddings import EmbeddingRequest, parse_embeddings
 from gateway.embedder import Embedder
@@ -34,6 +33,8 @@ def router(embedder: Embedder, settings: EndpointSettings) -> APIRouter:
 
 
 async def _answer(request: Request, embedder: Embedder, asked: EmbeddingRequest, size: int) -> bytes:
+    from gateway.core.reply.embeddings import embedding_list  # loads numpy, where no model did
+
     embed = await embedder.prepare(asked)
     # Where nobody can count tokens, a limit of them still holds: a token has four bytes or more, as a rule.
     async with billed_input(request, size // 4 if embed.tokens is None else embed.tokens):

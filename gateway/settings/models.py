@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gateway.core.embedding_route import EmbeddingRoute, sizes
+from gateway.core.embedding_choices import POOLINGS, sizes
 from gateway.core.errors import SettingsError
-from gateway.core.pooling import POOLINGS
 from gateway.core.routes import ROUTES
 from gateway.core.tls import ClientTls, client_tls
 from gateway.core.types import Adapter
 from gateway.settings.endpoints import check_endpoints
+
+if TYPE_CHECKING:
+    from gateway.core.embedding_route import EmbeddingRoute
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,8 @@ class EmbeddingSettings:
 
     def route(self, max_model_len: int | None) -> EmbeddingRoute:
         """How its Triton model is asked. ``max_model_len`` is what was found where none was set."""
+        from gateway.core.embedding_route import EmbeddingRoute  # loads numpy
+
         pooling: Any = self.pooling
         return EmbeddingRoute(
             triton_model=self.triton_model,

@@ -51,7 +51,17 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "core.balance",
         "core.tls",
     ),
-    0: ("core.places", "core.watchdog", "core.types", "core.caller", "core.errors", "core.tensors", "core", ""),
+    0: (
+        "core.embedding_choices",
+        "core.places",
+        "core.watchdog",
+        "core.types",
+        "core.caller",
+        "core.errors",
+        "core.tensors",
+        "core",
+        "",
+    ),
 }
 FLOOR = {f"gateway.{name}".rstrip("."): floor for floor, names in FLOORS.items() for name in names}
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.embedding import EmbedInput
-from gateway.core.embedding_route import MOST_REPLY_BYTES, BoundEmbedding, EmbeddingRoute, bind, sizes
+from gateway.core.embedding_route import MOST_REPLY_BYTES, BoundEmbedding, EmbeddingRoute, bind
 from gateway.core.errors import UnsupportedField, UpstreamError
 from gateway.core.routes import BindError
 from gateway.core.tensors import ModelSignature, Tensor, TensorSpec
@@ -176,20 +176,6 @@ def test_every_input_finds_its_vector(lengths: list[int], masked: bool, batch: i
         shape = hidden.shape if batch else hidden.shape[1:]
         parts.append(model.decode({"h": Tensor("h", "FP32", shape, hidden.tobytes())}, chosen))
     assert model.assemble(parts, batches, None).tolist() == [[7 * at, length] for at, length in enumerate(lengths)]
-
-
-@pytest.mark.parametrize(
-    ("text", "found"),
-    [("fixed", ()), ("32-1024", range(32, 1025)), ("4-4", range(4, 5)), ("512, 256,512", (256, 512)), ("64", (64,))],
-)
-def test_sizes_in_words(text: str, found: Any) -> None:
-    assert sizes(text) == found
-
-
-@pytest.mark.parametrize("text", ["", "any", "0-5", "9-5", "-5", "1-2-3", "4,", "0", "1.5"])
-def test_sizes_that_are_none(text: str) -> None:
-    with pytest.raises(ValueError, match='must be "fixed"'):
-        sizes(text)
 
 
 SIZES: list[Any] = [

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from gateway.core.pooling import POOLINGS, Pooling, pooled, sized, vectors
+from gateway.core.embedding_choices import POOLINGS, Pooling
+from gateway.core.pooling import pooled, sized, vectors
 from gateway.core.tensors import Tensor
 
 VALUES = st.floats(-8, 8, width=16)
