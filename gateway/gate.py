@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from typing_extensions import Self
 
@@ -19,8 +20,10 @@ from gateway.core.caller import ANYONE, Caller
 from gateway.core.errors import Forbidden, GatewayError, RateLimited, Unauthorized
 from gateway.core.window import LONGEST_WAIT, Window
 from gateway.keys import KeyFile
-from gateway.limits import Limiter
 from gateway.settings.keys import KeySettings
+
+if TYPE_CHECKING:
+    from gateway.limits import Limiter
 
 logger = logging.getLogger("gateway.keys")
 
@@ -36,17 +39,13 @@ class Gate:
         self._settings = settings
         self._refused = refused
         self._file = KeyFile(Path(settings.file)) if settings.file else None
-        self._limiter = Limiter(
-            settings.redis,
-            away=settings.away,
-            timeout=settings.redis_timeout_seconds,
-            prefix=settings.redis_prefix,
-        )
+        self._limiter = _limiter(settings) if settings.file else None  # without keys there are no limits
         self._open = ALWAYS_OPEN | set(settings.open)
         self._watch: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        await self._limiter.open()
+        if self._limiter is not None:
+            await self._limiter.open()
         if self._file is not None:
             self._watch = asyncio.ensure_future(self._file.watch(self._settings.poll_seconds))
         return self
@@ -57,7 +56,8 @@ class Gate:
         if self._watch is not None:
             self._watch.cancel()
             await asyncio.gather(self._watch, return_exceptions=True)
-        await self._limiter.close()
+        if self._limiter is not None:
+            await self._limiter.close()
 
     @property
     def closed(self) -> bool:
@@ -107,12 +107,24 @@ class Gate:
         return Bill(caller, self._limiter, self._settings.assumed_answer_tokens, self._refused)
 
 
+def _limiter(settings: KeySettings) -> Limiter:
+    from gateway.limits import Limiter  # a tenth of a second, for those who have limits
+
+    return Limiter(
+        settings.redis,
+        away=settings.away,
+        timeout=settings.redis_timeout_seconds,
+        prefix=settings.redis_prefix,
+    )
+
+
 class Bill:
     """What one request is charged of its caller's limits. ``windows``: how those stand, as far as they were asked."""
 
     def __init__(
-        self, caller: Caller, limiter: Limiter, assumed_answer_tokens: int, refused: Callable[[str], None]
+        self, caller: Caller, limiter: Limiter | None, assumed_answer_tokens: int, refused: Callable[[str], None]
     ) -> None:
+        """``limiter``: None only where the caller has no limits."""
         self.caller = caller
         self._limiter = limiter
         self._assumed = assumed_answer_tokens
@@ -142,11 +154,12 @@ class Bill:
 
     def settle(self, used: int) -> None:
         """Charges what the tokens were in truth in place of the guess. Once, at the end."""
-        if self._charged and used != self._charged:
+        if self._limiter is not None and self._charged and used != self._charged:
             self._limiter.correct(f"{self.caller.name}/tokens", used - self._charged)
         self._charged = 0
 
     async def _take(self, kind: str, limit: int, cost: int) -> None:
+        assert self._limiter is not None
         granted, window = await self._limiter.take(f"{self.caller.name}/{kind}", limit, cost)
         self._windows[kind] = window
         if granted:

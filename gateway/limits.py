@@ -15,10 +15,6 @@ from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from limits.aio.storage import MemoryStorage, RedisStorage
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 
 from gateway.core.errors import LimitsUnavailable
 from gateway.core.window import SECONDS, Window
@@ -52,7 +48,14 @@ class Limiter:
         self._corrections: set[asyncio.Task[None]] = set()
         self._return: asyncio.Task[None] | None = None  # what waits for Redis to come back
         self._shared: RedisStorage | None = None
+        self._errors: tuple[type[Exception], ...] = (OSError, asyncio.TimeoutError)  # what Redis away looks like
         if redis:
+            from redis.asyncio import BlockingConnectionPool, Redis  # a tenth of a second, for those who have one
+            from redis.asyncio.retry import Retry
+            from redis.backoff import NoBackoff
+            from redis.exceptions import RedisError
+
+            self._errors += (RedisError,)
             self._place = _place(redis)
             self._pool = BlockingConnectionPool.from_url(
                 redis,
@@ -63,7 +66,7 @@ class Limiter:
                 retry=Retry(NoBackoff(), 0),
             )
             client: Any = {"connection_pool": self._pool}
-            self._client: Redis = Redis(**client)
+            self._client = Redis(**client)
             self._shared = RedisStorage("async+redis://", implementation="redispy", key_prefix=prefix, **client)
 
     @property
@@ -85,7 +88,7 @@ class Limiter:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._shared is not None:
-            with suppress(RedisError, OSError, asyncio.TimeoutError):
+            with suppress(*self._errors):
                 await asyncio.wait_for(self._pool.disconnect(), self._timeout)
 
     async def take(self, name: str, limit: int, cost: int) -> tuple[bool, Window]:
@@ -128,7 +131,7 @@ class Limiter:
         """What Redis gives; None where it is away, which is noted."""
         try:
             return (await asyncio.wait_for(work(storage), self._timeout),)
-        except (RedisError, OSError, asyncio.TimeoutError) as exc:
+        except self._errors as exc:
             if self._reachable:
                 self._reachable = False
                 does = "each gateway counts alone" if self._away == "open" else "requests get 503"
@@ -139,7 +142,7 @@ class Limiter:
     async def _until_back(self) -> None:
         while not self._reachable:
             await asyncio.sleep(BETWEEN_TRIES)
-            with suppress(RedisError, OSError, asyncio.TimeoutError):
+            with suppress(*self._errors):
                 await asyncio.wait_for(self._ping(), self._timeout)
                 self._reachable = True
         logger.info("Redis at %s is back: gateways count together again.", self._place)
