@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import signal
 import sys
@@ -10,11 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import uvloop
-
 from gateway import __version__, logs
 from gateway.commands import keys
-from gateway.core import capabilities
 from gateway.core.errors import SettingsError
 from gateway.core.routes import ROUTES
 from gateway.listening import listen
@@ -128,9 +126,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The console command. 2 for a command line or settings that cannot work."""
     args = parser().parse_args(argv)
     if args.command == "capabilities":
+        from gateway.core import capabilities  # every schema: not for serving processes' parent
+
         print(capabilities.markdown(), end="")
         return 0
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # it advises to install PyTorch, which nobody needs here
+    # Where it is needed, transformers advises to install PyTorch, which nobody needs here.
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     try:
         if args.command == "keys":
             return keys.run(args)
@@ -141,7 +142,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if server.workers > 1:
             return Workers(source).run()
         listener = listen(server.host, server.port)
-        from gateway.serve import serve_alone  # takes a second: not for --help
+        gc.disable()  # nothing of what is loaded now goes away: ``serve`` puts it aside
+        import uvloop
+
+        from gateway.serve import serve_alone  # takes most of a second: not for --help
 
         uvloop.run(serve_alone(source, listener))
     except SettingsError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import ipaddress
 import logging
 import signal
@@ -91,6 +92,9 @@ async def serve(
     following: asyncio.Task[None] | None = None
     try:
         await lineup.start()
+        # What is loaded by now stays. A collection would look through all of it, and hold every stream up meanwhile.
+        gc.freeze()
+        gc.enable()
         async with gate:
             following = asyncio.ensure_future(follow())
             await process.run(listener, started=started)

@@ -42,8 +42,11 @@ SILENT_TICKS = 30  # of silence, after which its event loop will not turn again
 STEADY_SECONDS = 30.0  # of serving, after which a crash is the first again
 PATIENCE_SECONDS = 10.0  # beyond the times of the settings, for workers to end
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # as prometheus_client reads it
-# A worker finds the modules that its parent found, whatever folder this was started in.
-_START = "import sys; sys.path[:] = sys.argv.pop(1).split(':'); from gateway.worker import main; sys.exit(main())"
+# A worker finds the modules that its parent found, whatever folder this was started in. What it loads stays: ``serve``.
+_START = (
+    "import gc, sys; gc.disable(); sys.path[:] = sys.argv.pop(1).split(':'); "
+    "from gateway.worker import main; sys.exit(main())"
+)
 
 
 @dataclass(slots=True)
