@@ -28,9 +28,10 @@ _HUB_ID = re.compile(r"[\w][\w.-]*/[\w][\w.-]*")
 _FILES = ("*.json", "*.jinja", "additional_chat_templates/*.jinja", "merges.txt", "*.tiktoken", "*.model")
 _NOT_FILES = ("*.index.json",)  # those of weights; they can be large
 _TEMPLATES = "additional_chat_templates"
-# What the classes of transformers set where tokenizer_config.json is silent.
-_QWEN = dict.fromkeys(("unk_token", "eos_token", "pad_token"), "<|endoftext|>")
-_DEFAULTS = {"Qwen2Tokenizer": _QWEN, "Qwen2TokenizerFast": _QWEN}
+# In the order in which tokens that tokenizer.json lacks get their ids.
+_USUAL = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+# What Qwen's class in transformers says where tokenizer_config.json is silent.
+_DEFAULT, _DEFAULTED = "<|endoftext|>", ("eos_token", "unk_token", "pad_token")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,8 @@ def _read(folder: Path) -> TokenizerFiles:
     config = _json(folder / "tokenizer_config.json")
     if "added_tokens_decoder" not in config:  # as checkpoints had it before
         config |= _json(folder / "special_tokens_map.json")
-    special = _special(config)
+    known = tokenizer.token_to_id(_DEFAULT) is not None
+    special = _special({**(dict.fromkeys(_DEFAULTED, _DEFAULT) if known else {}), **config})
     tokenizer.add_tokens(_configured(folder, config))
     _mark_special(tokenizer, [*special.values(), *_extra(config)])
     tokenizer.encode_special_tokens = config.get("split_special_tokens") is True
@@ -96,8 +98,8 @@ def _read(folder: Path) -> TokenizerFiles:
 
 def _special(config: Mapping[str, Any]) -> dict[str, str]:
     """Tokens by what they are: the usual ones, and those that a model has besides, such as ``image_token``."""
-    given = {**_DEFAULTS.get(str(config.get("tokenizer_class", "Qwen2Tokenizer")), {}), **config}
-    found = {name: _text(token) for name, token in given.items() if name.endswith("_token") and _is_token(token)}
+    names = [*_USUAL, *(name for name in config if name.endswith("_token") and name not in _USUAL)]
+    found = {name: _text(config[name]) for name in names if _is_token(config.get(name))}
     extra = config.get("extra_special_tokens")
     return found | {name: _text(token) for name, token in extra.items()} if isinstance(extra, Mapping) else found
 
