@@ -12,8 +12,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import gc
 import json
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -27,7 +29,8 @@ from gateway.core.routes import Bound
 from gateway.core.schema.chat import parse_chat
 from gateway.lineup import Lineup
 from gateway.metrics import Metrics
-from gateway.offload import offloaded
+from gateway.offload import LONG_BODY, offloaded
+from gateway.serve import SWITCH_SECONDS
 from gateway.service import ServedModel, Service
 from gateway.settings import Settings
 from gateway.triton.h2.infer import encode
@@ -123,6 +126,8 @@ async def measured(read: Settings, sizes: Sequence[int], runs: int) -> dict[str,
     lineup = Lineup(read, wiring)
     service = Service(lineup.models, metrics, wiring.attempts, wiring.admission)
     await lineup.start()
+    gc.freeze()
+    sys.setswitchinterval(SWITCH_SECONDS)
     try:
         model = service.model("bench")
         bound = await any_bound(model.name, model.pool.backends)
@@ -131,7 +136,7 @@ async def measured(read: Settings, sizes: Sequence[int], runs: int) -> dict[str,
             raw = body(size, model)
 
             async def prepare(raw: bytes = raw) -> None:
-                request = await offloaded(lambda: parse_chat(raw), len(raw))
+                request = await offloaded(lambda: parse_chat(raw), len(raw), long=LONG_BODY)
                 await service.chat(request, size=len(raw), origin=NOBODY)
 
             took, late = await held(prepare, runs)
