@@ -23,6 +23,10 @@ from gateway.core.quote import Quote, strings
 from gateway.core.types import CallStyle, ChatInput, Prompt
 from gateway.tokenizer_files import TokenizerFiles, read
 
+# Characters from which on ``tokenizers`` works without Python's lock: only what takes a list of texts lets other
+# threads go on meanwhile, and costs a moment more.
+LONG = 1024
+
 
 class HuggingFaceTokenizer:
     """A byte-level BPE tokenizer with a chat template, as every Qwen has."""
@@ -127,7 +131,12 @@ class HuggingFaceTokenizer:
 
 def _ids(backend: Any, text: str, *, param: str | None = None) -> list[int]:
     try:
-        ids: list[int] = backend.encode(text, add_special_tokens=False).ids
+        ids: list[int]
+        if len(text) < LONG:
+            ids = backend.encode(text, add_special_tokens=False).ids
+        else:
+            (found,) = backend.encode_batch_fast([text], add_special_tokens=False)
+            ids = found.ids
     except TypeError as exc:  # it takes UTF-8, and JSON's escapes can spell half of a surrogate pair
         raise RequestError("The text has a lone surrogate in it, which is no character.", param=param) from exc
     return ids

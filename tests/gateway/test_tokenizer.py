@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from transformers import AutoTokenizer
 from gateway.core.detokenize import Detokenizer
 from gateway.core.errors import RequestError, SettingsError
 from gateway.core.types import ChatInput
-from gateway.tokenizer import HuggingFaceTokenizer
+from gateway.tokenizer import LONG, HuggingFaceTokenizer
 from tests.support.tokenizer import TokenizerFolder, write_tokenizer
 
 QWEN = Path(__file__).parents[3] / "shared" / "qwen" / "tokenizer"
@@ -49,6 +51,34 @@ def test_ids_and_text_are_those_of_transformers(
     detokenizer = Detokenizer(tokenizer.table)
     shown = "".join(detokenizer.push([id]) for id in ids) + detokenizer.flush()
     assert shown == reference.decode(ids, skip_special_tokens=True)
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_long_texts_are_encoded_like_short_ones(
+    tokenizer: HuggingFaceTokenizer, folder: TokenizerFolder, text: str
+) -> None:
+    reference: Any = AutoTokenizer.from_pretrained(str(folder.path))
+    for long in (text * LONG, (text * LONG)[:LONG], (text * LONG)[: LONG - 1]):
+        assert tokenizer.encode(long) == reference.encode(long, add_special_tokens=False)
+
+
+def test_other_threads_go_on_while_a_long_text_is_encoded(tokenizer: HuggingFaceTokenizer) -> None:
+    """The longest time that this thread had to wait is not that of the work."""
+    took: list[float] = []
+
+    def work() -> None:
+        began = time.perf_counter()
+        tokenizer.encode("".join(f"{n} of all the words. " for n in range(20_000)))
+        took.append(time.perf_counter() - began)
+
+    thread = threading.Thread(target=work)
+    longest, last = 0.0, time.perf_counter()
+    thread.start()
+    while not took:
+        now = time.perf_counter()
+        longest, last = max(longest, now - last), now
+    thread.join()
+    assert longest < took[0] / 2
 
 
 def test_control_tokens_are_no_text_and_tags_are(tokenizer: HuggingFaceTokenizer) -> None:
@@ -130,6 +160,8 @@ def test_settings_of_training_do_not_cut_prompts(folder: TokenizerFolder, tmp_pa
 def test_half_a_surrogate_pair_is_no_text(tokenizer: HuggingFaceTokenizer) -> None:
     with pytest.raises(RequestError, match="surrogate"):
         tokenizer.encode("a\ud800b")
+    with pytest.raises(RequestError, match="surrogate"):
+        tokenizer.encode("a" * LONG + "\ud800b")
 
 
 def copied(folder: TokenizerFolder, to: Path, **changes: object) -> str:
