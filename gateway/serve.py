@@ -8,6 +8,7 @@ import ipaddress
 import logging
 import signal
 import socket
+import sys
 from collections.abc import AsyncGenerator, Callable
 
 from gateway import __version__
@@ -27,6 +28,9 @@ from gateway.tls import ServerTls
 from gateway.wiring import Wiring
 
 logger = logging.getLogger("gateway")
+
+# How long the event loop waits for a thread that works on a long prompt to let it go on; Python's default is 5 ms.
+SWITCH_SECONDS = 0.0005
 
 
 async def serve_alone(source: SettingsFile, listener: socket.socket) -> None:
@@ -95,6 +99,7 @@ async def serve(
         # What is loaded by now stays. A collection would look through all of it, and hold every stream up meanwhile.
         gc.freeze()
         gc.enable()
+        sys.setswitchinterval(SWITCH_SECONDS)
         async with gate:
             following = asyncio.ensure_future(follow())
             await process.run(listener, started=started)

@@ -21,7 +21,7 @@ from gateway.http.answer import Answering
 from gateway.http.body import json_response, read_body
 from gateway.http.description import described
 from gateway.http.origin import origin
-from gateway.offload import offloaded
+from gateway.offload import LONG_BODY, offloaded
 from gateway.service import ServedModel, Service
 
 
@@ -33,7 +33,7 @@ def router(answering: Answering, embedder: Embedder) -> APIRouter:
     @routes.post("/chat/completions", openapi_extra=described(ChatRequest))
     async def chat_completions(request: Request) -> Response:
         raw = await read_body(request, settings.max_body_bytes)
-        chat = await offloaded(lambda: parse_chat(raw), len(raw))
+        chat = await offloaded(lambda: parse_chat(raw), len(raw), long=LONG_BODY)
         permit(request, chat.model)
         prepared = await service.chat(chat, size=len(raw), origin=origin(request))
         created = int(time.time())
@@ -58,7 +58,7 @@ def router(answering: Answering, embedder: Embedder) -> APIRouter:
     @routes.post("/completions", openapi_extra=described(CompletionRequest))
     async def completions(request: Request) -> Response:
         raw = await read_body(request, settings.max_body_bytes)
-        completion = await offloaded(lambda: parse_completion(raw), len(raw))
+        completion = await offloaded(lambda: parse_completion(raw), len(raw), long=LONG_BODY)
         permit(request, completion.model)
         prepared = await service.completion(completion, size=len(raw), origin=origin(request))
         created = int(time.time())
