@@ -20,7 +20,7 @@ from gateway.core.schema.base import ignored
 from gateway.core.schema.chat import UNSERVED, ChatRequest, SamplingFields
 from gateway.core.schema.completions import CompletionRequest
 from gateway.core.schema.message import NamedTool
-from gateway.core.types import ChatInput, Generate, Guide, Prompt, Reading, Thinking, Tokenizer
+from gateway.core.types import PLAIN, ChatInput, Generate, Guide, Prompt, Reading, Thinking, Tokenizer
 
 # Variables of a template that the request has fields of its own for.
 RESERVED = ("messages", "tools", "documents", "add_generation_prompt", "continue_final_message", "chat_template")
@@ -43,14 +43,24 @@ def build_chat(
         prompt, reading = _prefilled(prompt, reading, prefill, tokenizer)
     param = "max_tokens" if request.max_completion_tokens is None else "max_completion_tokens"
     most = sampling.max_tokens(getattr(request, param), limits, len(prompt.ids), param=param, what="messages")
-    generate = _generate(request, limits, tokenizer, prompt, most, id=id, seed=seed)
-    generate = replace(generate, guide=guide, reading=reading, logprobs=bool(request.logprobs))
     if request.top_logprobs:
         raise UnsupportedField(
             "'top_logprobs' is not supported: the engine gives the log-probability of the chosen token only. Leave it "
             "out or send 0.",
             param="top_logprobs",
         )
+    generate = _generate(
+        request,
+        limits,
+        tokenizer,
+        prompt,
+        most,
+        id=id,
+        seed=seed,
+        guide=guide,
+        reading=reading,
+        logprobs=bool(request.logprobs),
+    )
     return sampling.choices([generate], request.n or 1)
 
 
@@ -72,10 +82,15 @@ def build_completion(
         most = sampling.max_tokens(request.max_tokens, limits, len(prompt.ids), param="max_tokens", what="prompt")
         if request.max_tokens is None:
             most = min(most, 16)
-        generate = _generate(request, limits, tokenizer, prompt, most, id=id, seed=seed + row)
         generates.append(
-            replace(
-                generate,
+            _generate(
+                request,
+                limits,
+                tokenizer,
+                prompt,
+                most,
+                id=id,
+                seed=seed + row,
                 guide=None if guide is None else _supported(guide, limits, "off"),
                 logprobs=request.logprobs is not None,
             )
@@ -238,6 +253,9 @@ def _generate(
     *,
     id: str,
     seed: int,
+    guide: Guide | None,
+    logprobs: bool,
+    reading: Reading = PLAIN,
 ) -> Generate:
     sampling.check_min_tokens(request, most)
     vocabulary = len(tokenizer.table)
@@ -251,8 +269,11 @@ def _generate(
         stop=request.stop_strings,
         include_stop=bool(request.include_stop_str_in_output),
         running_usage=request.continuous_usage,
+        logprobs=logprobs,
+        guide=guide,
         adapter=limits.adapter,
         vocab_size=limits.vocab_size,
+        reading=reading,
     )
 
 

@@ -81,8 +81,9 @@ def _unknown(value: object, path: str) -> Iterator[str]:
         prefix = f"{path}." if path else ""
         for name in value.model_extra or ():
             yield f"{prefix}{name[:LONGEST_NAME]}"
-        for name in type(value).model_fields:
-            yield from _unknown(getattr(value, name), f"{prefix}{name}")
+        for name, inner in vars(value).items():
+            if inner is not None and not isinstance(inner, str):  # most fields of most requests
+                yield from _unknown(inner, f"{prefix}{name}")
     elif isinstance(value, (list, tuple)) and value and isinstance(value[0], Model):
         for item in value:
             yield from _unknown(item, f"{path}[]")
