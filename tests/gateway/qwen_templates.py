@@ -125,8 +125,10 @@ def served(name: str, folder: Path) -> Served:
             shutil.copy(QWEN / "tokenizer" / file, folder / file)
         shutil.copy(QWEN / "tokenizer" / "tokenizer_config.qwen3.json", folder / "tokenizer_config.json")
         set_template(folder, (QWEN / "templates" / f"{name}.jinja").read_text("utf-8"))
-    tokenizer = HuggingFaceTokenizer.load(str(source))
-    return Served(name, tokenizer, AutoTokenizer.from_pretrained(str(source)))
+    reference = AutoTokenizer.from_pretrained(str(source))
+    if not (source / "tokenizer.json").exists():  # as the checkpoints have it, beside the files it is made of
+        reference.backend_tokenizer.save(str(source / "tokenizer.json"))
+    return Served(name, HuggingFaceTokenizer.load(str(source)), reference)
 
 
 def set_template(folder: Path, template: str | None) -> None:
