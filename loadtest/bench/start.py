@@ -3,7 +3,8 @@
     python -m loadtest.bench.start --runs 5 --workers 1 2
 
 Ready: every process of it serves, and /readyz says 200. Triton is a stand-in (``stand_in``) that answers at once; the
-model is the one in the package. CPU is of all the gateway's processes, as the operating system counts it.
+tokenizer is the one in the package, unless another is given. CPU is of all the gateway's processes, as the operating
+system counts it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loadtest.bench.fronts import config, stand_in
-from loadtest.engine_repository import NotStarted
+from loadtest.engine_repository import SEEDLING, NotStarted
 from loadtest.measurement import usage
 from loadtest.processes import Gateway
 
@@ -34,9 +35,9 @@ class Start:
     rss_mib: float
 
 
-def start(folder: Path, triton: int, workers: int) -> Start:
+def start(folder: Path, triton: int, workers: int, tokenizer: str) -> Start:
     """Starts a gateway, and ends it."""
-    gateway = Gateway(folder, config(triton, "h2"), "--workers", str(workers))
+    gateway = Gateway(folder, config(triton, "h2").replace(str(SEEDLING), tokenizer), "--workers", str(workers))
     began = time.perf_counter()
     gateway.launch()
     try:
@@ -60,13 +61,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m loadtest.bench.start", description=__doc__)
     parser.add_argument("--runs", type=int, default=5, help="after one that warms the page cache; the median counts")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--tokenizer", default=str(SEEDLING), help="folder; default: the one in the package")
     arguments = parser.parse_args()
     found: dict[int, list[Start]] = {count: [] for count in arguments.workers}
     with tempfile.TemporaryDirectory() as folder, stand_in(1, 0) as triton:
         for run in range(-1, arguments.runs):
             for count, starts in found.items():
                 print(f"\rstart {run + 1} of {arguments.runs}, {count} workers   ", end="", file=sys.stderr, flush=True)
-                made = start(Path(folder), triton, count)
+                made = start(Path(folder), triton, count, arguments.tokenizer)
                 if run >= 0:
                     starts.append(made)
     print("\r" + " " * 40 + "\r", end="", file=sys.stderr)
