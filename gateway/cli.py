@@ -14,6 +14,7 @@ from typing import Any
 from gateway import __version__, logs
 from gateway.commands import keys
 from gateway.commands.chat import command as chat
+from gateway.commands.check import command as check
 from gateway.core.errors import SettingsError
 from gateway.core.routes import ROUTES
 from gateway.listening import listen
@@ -85,6 +86,7 @@ def parser() -> argparse.ArgumentParser:
     able.add_argument("--markdown", action="store_true", help="as the README's table (the only form so far)")
     keys.add(commands)
     chat.add(commands)
+    check.add(commands)
     return root
 
 
@@ -139,6 +141,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return keys.run(args)
         if args.command == "chat":
             return chat.run(args, os.environ)
+        if args.command == "check":
+            return check.run(args, os.environ)
         source = SettingsFile(lambda: read_settings(args, os.environ), lambda settings: _paths(args, settings))
         server = source.settings.server
         logs.configure(server.log_level)

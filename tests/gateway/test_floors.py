@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 # Modules and folders by floor; a folder's modules may import each other.
 FLOORS: dict[int, tuple[str, ...]] = {
     15: ("cli",),
-    14: ("commands", "workers", "worker"),
+    14: ("commands", "commands.chat", "commands.check", "commands.completion", "workers", "worker"),
     13: ("serve",),
     12: ("lineup",),
     11: ("wiring",),
@@ -21,7 +21,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
     9: ("http",),
     8: ("service", "embedder"),
     7: ("attempts", "gate", "reload", "triton.h2"),
-    6: ("within", "admission", "keys", "limits", "triton", "settings", "fan_out", "offload"),
+    6: ("commands.client", "within", "admission", "keys", "limits", "triton", "settings", "fan_out", "offload"),
     5: ("listening", "logs", "tls", "tokenizer", "embedding_tokenizer", "checkpoint", "metrics"),
     4: (
         "chat_template",

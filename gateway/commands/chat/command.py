@@ -11,12 +11,12 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from gateway.commands.chat.advice import explained
 from gateway.commands.chat.conversation import Conversation
 from gateway.commands.chat.screen import Screen, silence
 from gateway.commands.chat.session import COMMANDS, Session, read_conversation
 from gateway.commands.chat.speaker import Outcome, Speaker
 from gateway.commands.chat.typed import Typed
+from gateway.commands.client.advice import explained
 from gateway.commands.client.errors import ClientError, Unreachable
 from gateway.commands.client.flags import add_flags, client
 from gateway.commands.client.objects import fetch_models
@@ -43,8 +43,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     chat = commands.add_parser(
         "chat",
         help="talk to a model",
-        description="Talks to any OpenAI-compatible server: at a terminal a conversation, else one question. Nothing "
-        "is kept unless /save writes it. NO_COLOR switches colours off; http_proxy, https_proxy and no_proxy are heeded.",
+        description="Talks to any OpenAI-compatible server: at a terminal a conversation, else one question. "
+        "Nothing is kept unless /save writes it. NO_COLOR switches colours off; http_proxy, https_proxy and no_proxy "
+        "are heeded.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -9,14 +9,10 @@ from collections.abc import Mapping
 from typing import TextIO
 
 from gateway.commands.chat.answer import Part
+from gateway.commands.client.output import coloured
 from gateway.commands.client.visible import Visible, visible
 
 DIM, RED, PLAIN = "\x1b[2m", "\x1b[31m", "\x1b[0m"
-
-
-def coloured(stream: TextIO, environ: Mapping[str, str]) -> bool:
-    """Whether it is a terminal that wants colours (https://no-color.org)."""
-    return stream.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
 
 
 class Screen:

@@ -6,8 +6,6 @@ It knows what each command does. It must not know how answers come.
 from __future__ import annotations
 
 import difflib
-import os
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +16,7 @@ from gateway.commands.chat.screen import Screen
 from gateway.commands.chat.speaker import Speaker
 from gateway.commands.client.errors import ClientError
 from gateway.commands.client.objects import fetch_models
+from gateway.commands.client.output import write_whole
 from gateway.core.errors import SettingsError
 
 LIMIT = 64 * 1024 * 1024  # characters of a file that is loaded
@@ -196,18 +195,6 @@ def read_conversation(path: Path, model: str) -> Conversation:
         return parse_conversation(text, model)
     except SettingsError as error:
         raise SettingsError(f"{path} is no conversation: {error.message}. /save writes one.") from None
-
-
-def write_whole(path: Path, text: str) -> None:
-    """The file whole or not at all, readable by its owner only."""
-    draft = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}")
-    try:
-        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            file.write(text.encode("utf-8", "replace").decode())
-        os.replace(draft, path)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
 
 
 def _path(name: str, command: str) -> Path:

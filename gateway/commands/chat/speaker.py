@@ -6,10 +6,10 @@ import contextlib
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.commands.chat.advice import UNKNOWN_MODEL, explained
 from gateway.commands.chat.asking import Asking, counts
 from gateway.commands.chat.conversation import Conversation
 from gateway.commands.chat.screen import Screen
+from gateway.commands.client.advice import UNKNOWN_MODEL, explained
 from gateway.commands.client.errors import ClientError, Refused
 from gateway.commands.client.objects import fetch_models
 from gateway.commands.client.transport import Client

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -12,8 +13,22 @@ from gateway.commands.client.errors import Broken, Refused
 from gateway.commands.client.transport import Client, Reply
 
 
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A model of the list. ``embeds``: it gives embeddings and does not chat; only our own list tells."""
+
+    id: str
+    embeds: bool
+
+
 def fetch_models(client: Client) -> list[str] | None:
-    """The names of models that can chat, as the server lists them; None where it has no list. ClientError else."""
+    """The names of models that can chat; None where the server has no list."""
+    cards = list_models(client)
+    return None if cards is None else [card.id for card in cards if not card.embeds]
+
+
+def list_models(client: Client) -> list[Card] | None:
+    """The models that the server lists; None where it has no list. ClientError where that cannot be told."""
     with client.send("GET", "/models") as reply:
         if reply.status in (404, 405, 501):
             return None
@@ -21,12 +36,11 @@ def fetch_models(client: Client) -> list[str] | None:
             raise refusal(reply)
         try:
             cards = json.loads(reply.read())["data"]
-            named = [card for card in cards if isinstance(card["id"], str)]
+            return [Card(card["id"], _embeds(card)) for card in cards if isinstance(card["id"], str) and card["id"]]
         except (ValueError, TypeError, KeyError, RecursionError):
             raise Broken(
                 f"{client.address}/models is no list of models.", "Is it the base URL of an OpenAI-compatible server?"
             ) from None
-    return [card["id"] for card in named if not _embeds(card)]
 
 
 def refusal(reply: Reply) -> Refused:
@@ -55,7 +69,6 @@ def error_text(body: Any) -> tuple[str, str]:
 
 
 def _embeds(card: dict[str, Any]) -> bool:
-    """Whether our own card says that it is a model of embeddings. Others' lists do not tell."""
     capabilities = card.get("capabilities")
     return isinstance(capabilities, dict) and capabilities.get("embeddings") is True
 
