@@ -9,12 +9,13 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from gateway import __version__, logs
 from gateway.commands import keys
 from gateway.commands.chat import command as chat
 from gateway.commands.check import command as check
+from gateway.commands.completion import command as completion
 from gateway.core.errors import SettingsError
 from gateway.core.routes import ROUTES
 from gateway.listening import listen
@@ -27,6 +28,21 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+OVERVIEW = """\
+examples:
+  gateway serve --config repository/gateway.toml
+      serve what model-repo-builder built
+  gateway chat
+      talk to it; `gateway check` judges it, or any other OpenAI-compatible server
+  gateway keys new alice --requests-per-minute 60
+      from the first key on every request needs one
+
+Each command has its own: gateway COMMAND --help
+"""
+CAPABILITIES = """\
+examples:
+  gateway capabilities --markdown > fields.md
+"""
 EXAMPLES = """\
 examples:
   gateway serve --config repository/gateway.toml
@@ -40,11 +56,20 @@ then:
 """
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one sentence, instead of listing every flag before it."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"gateway: {message}. Help: {self.prog} --help\n")
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line of ``gateway``."""
-    root = argparse.ArgumentParser(
+    root = _Parser(
         prog="gateway",
         description="OpenAI-compatible API in front of NVIDIA Triton running TensorRT-LLM engines of Qwen.",
+        epilog=OVERVIEW,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     root.add_argument("--version", action="version", version=f"gateway {__version__}")
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -82,11 +107,14 @@ def parser() -> argparse.ArgumentParser:
         help="what the gateway supports",
         description="Prints which fields of requests are supported, and which input of a Triton model each one needs. "
         "What a running model can do is in GET /v1/models/{id}.",
+        epilog=CAPABILITIES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     able.add_argument("--markdown", action="store_true", help="as the README's table (the only form so far)")
     keys.add(commands)
     chat.add(commands)
     check.add(commands)
+    completion.add(commands)
     return root
 
 
@@ -128,7 +156,10 @@ def _toml(path: Path) -> dict[str, Any]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The console command. 2 for a command line or settings that cannot work."""
-    args = parser().parse_args(argv)
+    root = parser()
+    args = root.parse_args(argv)
+    if args.command == "completion":
+        return completion.run(args, root)
     if args.command == "capabilities":
         from gateway.core import capabilities  # every schema: not for serving processes' parent
 

@@ -52,7 +52,12 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     actions = keys.add_subparsers(dest="action", required=True, metavar="ACTION")
-    new = actions.add_parser("new", help="make a key, print it once, and add its hash to the file")
+    new = _action(
+        actions,
+        "new",
+        "make a key, print it once, and add its hash to the file",
+        "gateway keys new alice --requests-per-minute 60 --model qwen",
+    )
     new.add_argument("name", metavar="NAME", help="whose it is; stands in logs")
     _file(new)
     new.add_argument("--model", action="append", metavar="NAME", help="a model it may use; repeat (default: all)")
@@ -61,8 +66,13 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     new.add_argument("--priority", choices=PRIORITIES, help="the class its requests wait in (default normal)")
     new.add_argument("--admin", action="store_true", help="may also read /metrics and what is under /debug")
     new.add_argument("--expires", metavar="DATE", help="2027-01-31, or 2027-01-31T12:00:00Z (default: never)")
-    actions.add_parser("hash", help="read a key of your own from standard input and print what the file needs")
-    _file(actions.add_parser("list", help="names and limits of the keys in the file"))
+    _action(
+        actions,
+        "hash",
+        "read a key of your own from standard input and print what the file needs",
+        "gateway keys hash < key.txt",
+    )
+    _file(_action(actions, "list", "names and limits of the keys in the file", "gateway keys list --file keys.toml"))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -175,6 +185,18 @@ def _replace(path: Path, text: str) -> None:
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
+
+
+def _action(
+    actions: argparse._SubParsersAction[argparse.ArgumentParser], name: str, help: str, example: str
+) -> argparse.ArgumentParser:
+    return actions.add_parser(
+        name,
+        help=help,
+        description=f"{help[0].upper()}{help[1:]}.",
+        epilog=f"examples:\n  {example}\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
 
 
 def _file(parser: argparse.ArgumentParser) -> None:
