@@ -65,7 +65,7 @@ class _Parser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     """The command line of ``gateway``."""
-    root = _Parser(
+    root: argparse.ArgumentParser = _Parser(
         prog="gateway",
         description="OpenAI-compatible API in front of NVIDIA Triton running TensorRT-LLM engines of Qwen.",
         epilog=OVERVIEW,
