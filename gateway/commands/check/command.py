@@ -37,6 +37,7 @@ from gateway.commands.client.flags import add_flags, client
 from gateway.commands.client.objects import list_models
 from gateway.commands.client.output import coloured, write_whole
 from gateway.commands.client.transport import Client
+from gateway.commands.client.visible import one_line
 from gateway.core.errors import SettingsError
 
 CHECKS: tuple[Check, ...] = tuple(
@@ -104,14 +105,14 @@ def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     try:
         target = _target(asking, args.model)
     except ClientError as error:
-        print(f"gateway: {explained(error, key=bool(asking.key))}", file=sys.stderr)
+        print(f"gateway: {one_line(explained(error, key=bool(asking.key)), 1000)}", file=sys.stderr)
         return 2
     verdicts = judge(target, chosen, progress=sys.stderr.isatty() and environ.get("TERM") != "dumb")
     document = report.document(str(asking.address), target.model, verdicts)
     if args.json == Path("-"):
         print(document, end="")
     else:
-        print(f"{asking.address}, model {target.model}\n")
+        print(f"{asking.address}, model {one_line(target.model)}\n")
         print("\n".join(report.table(verdicts, colours=coloured(sys.stdout, environ))))
     if args.json is not None and args.json != Path("-"):
         try:

@@ -79,11 +79,13 @@ class Exchange:
         return [reach(choice, "delta", kind=dict) for choice in self.choices()]
 
     def choices(self, index: int = 0) -> list[dict[str, Any]]:
-        """What the chunks say of one choice, in order."""
+        """What the chunks say of one choice, in order; Missed where they say nothing."""
         parts: list[Any] = [each for chunk in self.chunks for each in reach(chunk, "choices", kind=list)]
         for part in parts:
             reach(part, kind=dict)
-        return [part for part in parts if part.get("index", 0) == index]
+        found = [part for part in parts if part.get("index", 0) == index]
+        need(bool(found), f"a choice with index {index} in the chunks", self.chunks[0])
+        return found
 
 
 def text_of(deltas: list[dict[str, Any]]) -> list[str]:

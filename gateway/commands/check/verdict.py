@@ -21,15 +21,18 @@ ANYTHING: tuple[type, ...] = (object,)
 
 
 class Missed(Exception):
-    """The server does something else than clients rely on."""
+    """The server does something else than clients rely on. Texts of the server are made harmless here."""
 
-    def __init__(self, expected: str, got: str) -> None:
-        super().__init__(f"expected {expected}, got {got}")
-        self.expected, self.got = expected, got
+    def __init__(self, expected: str, got: object) -> None:
+        self.expected, self.got = shown(expected), shown(got)
+        super().__init__(f"expected {self.expected}, got {self.got}")
 
 
 class NotApplicable(Exception):
     """The server does not offer it, or nothing happened that would show it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(shown(reason))
 
 
 class State(Enum):
@@ -71,9 +74,9 @@ def check(name: str, why: str) -> Callable[[Callable[[Target], None]], Check]:
 
 
 def need(condition: bool, expected: str, got: object) -> None:
-    """Missed unless the condition holds. ``got``: text as it is, anything else as JSON."""
+    """Missed unless the condition holds. ``got``: a text, or any JSON value."""
     if not condition:
-        raise Missed(expected, got if isinstance(got, str) else shown(got))
+        raise Missed(expected, got)
 
 
 def reach(value: Any, *path: str | int, kind: type | tuple[type, ...] = ANYTHING) -> Any:

@@ -247,4 +247,4 @@ def _credentials(proxy: Proxy) -> dict[str, str]:
 
 
 def _named(exc: BaseException) -> str:
-    return f"{type(exc).__name__}: {exc}"[:200] if str(exc) else type(exc).__name__
+    return f"{type(exc).__name__}: {' '.join(str(exc).split())}"[:200] if str(exc) else type(exc).__name__

@@ -66,6 +66,10 @@ class Connection:
                 if not self._socket.recv(1):
                     return
 
+    def wait(self, seconds: float) -> bool:
+        """Waits; whether the test is over."""
+        return self._over.wait(seconds)
+
     def tls(self, context: ssl.SSLContext) -> None:
         """From here on it is encrypted."""
         self._socket = context.wrap_socket(self._socket, server_side=True)
