@@ -71,14 +71,9 @@ class Target:
             self._known[known] = self._asked(method, path, body, key)
         return self._known[known]
 
-    def leave(self) -> bool:
-        """Begins a long stream and goes away after its first bytes. Whether any came."""
-        body = self._chat(COUNT, {"max_tokens": 1000}) | {"stream": True}
-        try:
-            with self._client.send("POST", "/chat/completions", body) as reply:
-                return reply.status == 200 and bool(next(reply.pieces(), b""))
-        except ClientError:
-            return False
+    def begin(self, text: str, *, events: int, **fields: Any) -> Exchange:
+        """A stream that is left after so many events, where it has more."""
+        return self._once("POST", "/chat/completions", self._chat(text, fields) | {"stream": True}, None, events)
 
     def _chat(self, text: str, fields: dict[str, Any]) -> dict[str, Any]:
         body: dict[str, Any] = {"model": self.model, "messages": [{"role": "user", "content": text}]}
@@ -86,11 +81,8 @@ class Target:
         return {name: value for name, value in body.items() if value is not None}
 
     def _asked(self, method: str, path: str, body: Any, key: str | None) -> Exchange:
-        title = f"{method} {path}"
-        if path in self._late:
-            return Exchange(title, broken=f"not asked any more: {self._late[path]}")
         for left in range(RETRIES, -1, -1):
-            exchange = self._once(title, method, path, body, key)
+            exchange = self._once(method, path, body, key)
             self.asked.append(exchange)
             wait = _wait(exchange)
             if wait is None or not left:
@@ -98,7 +90,10 @@ class Target:
             self._sleep(wait)
         return exchange
 
-    def _once(self, title: str, method: str, path: str, body: Any, key: str | None) -> Exchange:
+    def _once(self, method: str, path: str, body: Any, key: str | None, limit: float = float("inf")) -> Exchange:
+        title = f"{method} {path}"
+        if path in self._late:
+            return Exchange(title, broken=f"not asked any more: {self._late[path]}")
         status, headers, read = 0, {}, bytearray()
         reader = EventReader()
         events = []
@@ -110,6 +105,8 @@ class Target:
                 for piece in reply.pieces():
                     if streamed:
                         events += reader.push(piece)
+                        if len(events) >= limit:
+                            break
                     if len(read) < BODY_LIMIT:
                         read += piece
                     else:
@@ -119,7 +116,8 @@ class Target:
             broken = error.message
             if isinstance(error, Late):
                 self._late[path] = f"{title} was not answered in time before"
-        events += reader.flush()
+        if len(events) < limit:
+            events += reader.flush()
         return Exchange(title, status, headers, bytes(read), tuple(events), broken)
 
 

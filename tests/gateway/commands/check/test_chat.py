@@ -14,9 +14,9 @@ ZEROS = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
 
 
 def sixteen(request: Request, said: Said) -> None:
-    if said.chat and not {"max_tokens", "max_completion_tokens"} & set(request.json):
-        said.choice["finish_reason"] = "length"
-        said.body["usage"] = {"prompt_tokens": 7, "completion_tokens": 16, "total_tokens": 23}
+    if said.events and "/chat" in request.target and "max_tokens" not in request.json:
+        said.events = [*said.events[:18], *said.events[-2:]]
+        said.choices[-1]["finish_reason"] = "length"
 
 
 def no_limit(said: Said) -> None:
@@ -78,7 +78,7 @@ WRONG = [
     wrong(
         "no-usage",
         chats(lambda said: said.body.pop("usage")),
-        *("chat.max-completion-tokens", "chat.max-tokens", "chat.no-limit", "chat.usage", "usage.same"),
+        *("chat.max-completion-tokens", "chat.max-tokens", "chat.usage", "usage.same"),
     ),
     wrong(
         "zeros",

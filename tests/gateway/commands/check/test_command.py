@@ -201,22 +201,7 @@ def test_what_a_server_says_cannot_steer_the_terminal(capsys: pytest.CaptureFixt
     assert max(len(line) for line in out.splitlines()) < 300
 
 
-GARBAGE = [
-    None,
-    [],
-    {},
-    "",
-    "x",
-    5,
-    -1.5,
-    True,
-    [[]],
-    [None],
-    {"a": None},
-    {"error": 5},
-    [{"index": "0"}],
-    {"choices": [5]},
-]
+GARBAGE = [None, [], {}, "x", 5, [None], {"error": 5}, {"choices": [5]}]
 
 
 @pytest.mark.parametrize("garbage", GARBAGE, ids=json.dumps)
