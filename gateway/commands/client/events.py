@@ -44,7 +44,7 @@ class EventReader:
             line = bytes(rest[start:end]).removesuffix(b"\r")
             start = end + 1
             if line:
-                self._size += len(line)
+                self._size += len(line) + 1
                 self._lines.append(line.decode("utf-8", "replace"))
             elif self._lines:
                 events.append(self._event(ended=True))

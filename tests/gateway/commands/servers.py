@@ -82,6 +82,8 @@ class Connection:
             if not more:
                 return None
             data += more
+            if data.startswith(b"\x16"):  # somebody speaks TLS to us, who do not
+                return Request("", "", {}, data)
         head, _, body = data.partition(b"\r\n\r\n")
         first, *lines = head.decode("latin-1").split("\r\n")
         method, target, _ = first.split(" ", 2)
