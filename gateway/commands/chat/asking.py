@@ -48,8 +48,8 @@ class Asking:
         for piece in reply.pieces():
             for event in reader.push(piece):
                 yield from self.answer.push(event)
-            if self.answer.done:  # whatever the server does with the connection now
-                return
+                if self.answer.done:  # whatever the server does with the connection now
+                    return
         for event in reader.flush():
             yield from self.answer.push(event)
         self.answer.check_complete()

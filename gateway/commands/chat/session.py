@@ -172,8 +172,8 @@ class Session:
     def stats(self, _: str) -> None:
         totals = self._speaker.totals
         self._screen.say(
-            f"{totals.answers} answers of {totals.tokens} tokens, to prompts of {totals.prompt_tokens} tokens, as the "
-            f"server counts.\nThe last: {totals.last}.\nServer: {self._speaker.client.address}"
+            f"Answers: {totals.answers}, of {totals.tokens} tokens, to prompts of {totals.prompt_tokens} tokens, as "
+            f"the server counts.\nThe last: {totals.last}.\nServer: {self._speaker.client.address}"
         )
 
     def quit(self, _: str) -> None:
