@@ -73,7 +73,8 @@ def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Does what the command line asks. SettingsError says what cannot work."""
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
-    screen = Screen(sys.stdout, sys.stderr, environ)
+    piped = not args.message and not sys.stdin.isatty()
+    screen = Screen(sys.stdout, sys.stderr, environ, quiet=piped)
     talking = not args.message and sys.stdin.isatty() and sys.stdout.isatty()
     speaker = Speaker(client(args, environ, total=False), screen, talking)
     try:

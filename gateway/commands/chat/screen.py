@@ -16,13 +16,13 @@ DIM, RED, PLAIN = "\x1b[2m", "\x1b[31m", "\x1b[0m"
 
 
 class Screen:
-    """``out`` gets nothing but answers, as they are where it is no terminal."""
+    """``out`` gets nothing but answers, as they are where it is no terminal. ``quiet``: ``err`` gets errors alone."""
 
-    def __init__(self, out: TextIO, err: TextIO, environ: Mapping[str, str]) -> None:
+    def __init__(self, out: TextIO, err: TextIO, environ: Mapping[str, str], *, quiet: bool = False) -> None:
         self._out, self._err = out, err
         self._raw = not out.isatty()
         self._colours = coloured(err, environ)
-        self.talks = err.isatty()  # whether somebody reads what is not the answer
+        self.talks = err.isatty() and not quiet  # whether somebody reads what is not the answer
         self._text, self._thought = Visible(), Visible()
         self._line_open: TextIO | None = None  # the stream whose last line has no end
         self._thinking = False

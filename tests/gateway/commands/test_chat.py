@@ -105,3 +105,15 @@ def test_a_pipe_gets_the_answer_alone(scripted: Gateway) -> None:
     asked = script_text(Script(text="one\ntwo 你好"))
     done = subprocess.run(command, input=asked.encode(), capture_output=True, timeout=60, check=True)
     assert (done.stdout.decode(), done.stderr) == ("one\ntwo 你好\n", b"")
+
+
+@pytest.mark.parametrize("piped", [True, False], ids=["piped", "one-question"])
+def test_what_a_terminal_gets_beside_the_answer(featured: Gateway, piped: bool) -> None:
+    asked = script_text(Script(text="<think>Hm.</think>Yes."))
+    ask = f"'{GATEWAY}' chat {featured.url} --model thinker"
+    line = f"echo '{asked}' | {ask}" if piped else f"{ask} -m '{asked}'"
+    with terminal(["sh", "-c", line], {}) as shell:
+        assert shell.end() == 0
+        assert "Yes.\r\n" in shell.seen
+        assert (shell.seen == "Yes.\r\n") is piped
+        assert ("first token after" in shell.seen) is not piped
