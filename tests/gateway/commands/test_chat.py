@@ -22,7 +22,7 @@ def chat(scripted: Gateway) -> Iterator[Terminal]:
 
 
 def test_a_conversation(chat: Terminal) -> None:
-    chat.type(script_text(Script(text="one two 你好 😀")) + "\r")
+    chat.type(script_text(Script(text="one two 你好 😀", delay_ms=20)) + "\r")
     chat.wait_for("one two 你好 😀\r\n\x1b[2mfirst token after ")
     chat.wait_for(" tokens/s, direct\x1b[0m\r\n> ")
     chat.type("/sta\t\r")
