@@ -27,6 +27,7 @@ def test_a_conversation(chat: Terminal) -> None:
     chat.wait_for(" tokens/s, direct\x1b[0m\r\n> ")
     chat.type("/sta\t\r")
     chat.wait_for("Answers: 1, of ")
+    chat.wait_for("> ")
     chat.type(CTRL_D)
     assert chat.end() == 0
 
