@@ -28,7 +28,7 @@ ASKED: Any = {"model": "direct", "max_tokens": 500}
 
 
 def client(gateways: Gateways, **options: Any) -> anthropic.Anthropic:
-    return anthropic.Anthropic(base_url=gateways.url, api_key="none", **{"max_retries": 0, **options})
+    return anthropic.Anthropic(base_url=gateways.url, api_key=gateways.key, **{"max_retries": 0, **options})
 
 
 def create(gateways: Gateways) -> None:
@@ -44,7 +44,7 @@ def create(gateways: Gateways) -> None:
 
 def create_async(gateways: Gateways) -> None:
     async def ask() -> None:
-        sdk = anthropic.AsyncAnthropic(base_url=gateways.url, api_key="none", max_retries=0)
+        sdk = anthropic.AsyncAnthropic(base_url=gateways.url, api_key=gateways.key, max_retries=0)
         async with sdk, sdk.messages.stream(**ASKED, messages=says("你好")) as stream:
             assert "".join([text async for text in stream.text_stream]) == "你好"
 

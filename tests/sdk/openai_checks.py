@@ -33,7 +33,7 @@ TOOLS: Any = [
 
 
 def client(gateways: Gateways, **options: Any) -> openai.OpenAI:
-    return openai.OpenAI(base_url=f"{gateways.url}/v1", api_key="none", **{"max_retries": 0, **options})
+    return openai.OpenAI(base_url=f"{gateways.url}/v1", api_key=gateways.key, **{"max_retries": 0, **options})
 
 
 def says(text: str, **more: Any) -> Any:
@@ -53,7 +53,7 @@ def create(gateways: Gateways) -> None:
 
 def create_async(gateways: Gateways) -> None:
     async def ask() -> None:
-        async with openai.AsyncOpenAI(base_url=f"{gateways.url}/v1", api_key="none", max_retries=0) as sdk:
+        async with openai.AsyncOpenAI(base_url=f"{gateways.url}/v1", api_key=gateways.key, max_retries=0) as sdk:
             whole = await sdk.chat.completions.create(model="direct", messages=says("你好"))
             assert whole.choices[0].message.content == "你好"
             stream = await sdk.chat.completions.create(model="direct", messages=says("你好"), stream=True)

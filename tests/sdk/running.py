@@ -18,6 +18,7 @@ class Gateways:
     url: str
     dead: str
     watch: Watch
+    key: str = "none"
 
 
 def run(version: str, checks: Mapping[str, Callable[[Gateways], None]]) -> None:
