@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -90,8 +91,6 @@ def _run(command: Sequence[str], environment: dict[str, str], place: Path, log: 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """Everything of its session, also what it left behind."""
-    try:
+    with contextlib.suppress(ProcessLookupError):  # nothing is left
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass  # nothing is left
     process.wait()

@@ -79,9 +79,7 @@ def wrong_key(stage: Stage) -> None:
 def leave(stage: Stage) -> None:
     endless = Endless(stage)
     with client(stage) as opened:
-        with opened.messages.stream(
-            model=stage.scripted, max_tokens=1500, messages=asked(endless.prompt)
-        ) as stream:
+        with opened.messages.stream(model=stage.scripted, max_tokens=1500, messages=asked(endless.prompt)) as stream:
             for number, _ in enumerate(stream.text_stream):
                 if number == 5:
                     break
@@ -92,14 +90,16 @@ def of_sdk(*names: str) -> list[Callable[[Stage], None]]:
     return [sdk_check(sdk.CHECKS[name]) for name in names]
 
 
-CHECKS = {
+CHECKS: dict[str, list[Callable[[Stage], None]]] = {
     "plain": of_sdk("create", "stop_sequences", "the_limit", "count_tokens"),
     "streaming": [*of_sdk("create_async", "stream", "stream_helper"), stream_as_it_is_written],
     "tools": [*of_sdk("tool_use", "tool_conversation"), tool_runner],
-    "structured": parse,
+    "structured": [parse],
     "errors": [*of_sdk("errors", "error_in_a_stream"), wrong_key],
-    "cancel": leave,
+    "cancel": [leave],
 }
+LISTED = {check.__name__ for each in CHECKS.values() for check in each}
+assert set(sdk.CHECKS) <= LISTED, f"no column has {set(sdk.CHECKS) - LISTED}"
 
 if __name__ == "__main__":
     run(anthropic.__version__, CHECKS)

@@ -6,13 +6,14 @@ has that needs no more.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
 import secrets
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -112,16 +113,32 @@ class Endless:
         Journal(Path(self.stage.journal)).wait_for(self.tag, "cancel", timeout=15)
 
 
+async def left(consume: Callable[[Callable[[], None]], Coroutine[Any, Any, None]], endless: Endless) -> None:
+    """Cancels the task that consumes an endless answer once it says that it has some of it, as a server does whose own
+    client is gone."""
+    some = asyncio.Event()
+    task = asyncio.create_task(consume(some.set))
+    waiting = asyncio.create_task(some.wait())
+    await asyncio.wait([task, waiting], return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task  # whatever else ended it is an error
+    assert task.cancelled(), "the answer ended by itself"
+    await asyncio.to_thread(endless.check)
+
+
 @contextlib.contextmanager
 def raises(kind: type[BaseException] | tuple[type[BaseException], ...], *words: str) -> Iterator[None]:
     """Fails unless an error of that class comes, with these words in its text."""
+    caught: BaseException | None = None
     try:
         yield
     except kind as error:
-        missing = [word for word in words if word not in str(error)]
-        assert not missing, f"{type(error).__name__} does not say {missing}: {error}"
-    else:
-        raise AssertionError(f"no error came where {kind} should have")
+        caught = error
+    assert caught is not None, f"no error came where {kind} should have"
+    missing = [word for word in words if word not in str(caught)]
+    assert not missing, f"{type(caught).__name__} does not say {missing}: {caught}"
 
 
 def run(version: str, checks: Checks) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any, Literal
 
@@ -13,7 +14,7 @@ from llama_index.core.tools import FunctionTool
 from llama_index.llms.openai_like import OpenAILike
 from pydantic import BaseModel
 
-from tests.clients.programs.checking import QUESTION, Endless, Slow, Weather, raises, run, says
+from tests.clients.programs.checking import QUESTION, Endless, Slow, Weather, left, raises, run, says
 from tests.clients.programs.stage import Stage
 
 
@@ -96,12 +97,13 @@ def errors(stage: Stage) -> None:
 
 def leave(stage: Stage) -> None:
     endless = Endless(stage)
-    parts: Any = llm(stage).stream_chat([ChatMessage(role="user", content=endless.prompt)])
-    for number, _ in enumerate(parts):
-        if number == 5:
-            break
-    parts.close()
-    endless.check()
+
+    async def consume(some: Callable[[], None]) -> None:
+        async for part in await llm(stage).astream_chat([ChatMessage(role="user", content=endless.prompt)]):
+            if part.delta:
+                some()
+
+    asyncio.run(left(consume, endless))
 
 
 if __name__ == "__main__":

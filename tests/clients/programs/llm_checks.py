@@ -37,12 +37,12 @@ MODELS = """\
   api_key_name: gateway
 """
 # The tool's result is a script, which makes the engine say the word: see checking.Weather.
-TOOL = '''
+TOOL = """
 def get_weather(city: str) -> str:
     "Say what the weather is like in a city."
     open({called!r}, "a").write(city + "\\n")
     return {script!r}
-'''
+"""
 
 
 @contextmanager

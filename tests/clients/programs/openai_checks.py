@@ -72,7 +72,9 @@ CHECKS = {
     "errors": [*of_sdk("errors", "error_in_a_stream", "retries"), wrong_key],
     "cancel": [leave],
 }
-assert {check.__name__ for each in CHECKS.values() for check in each} >= set(sdk.CHECKS), "a check of tests/sdk is missing"
+assert {check.__name__ for each in CHECKS.values() for check in each} >= set(sdk.CHECKS), (
+    "a check of tests/sdk is missing"
+)
 
 if __name__ == "__main__":
     run(openai.__version__, CHECKS)
