@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-contracts faults soak fleet bench bench-peers check format clean
+.PHONY: help setup demo test test-contracts clients faults soak fleet bench bench-peers check format clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ test: setup check ## style, types and all tests
 
 test-contracts: setup ## every release's model repository on a real tritonserver (minutes)
 	@TEST_CONTRACTS=all $(PY) -m pytest tests/model_repo_builder/triton_models/test_contracts_on_triton.py $(ARGS)
+
+clients: setup ## every client people use, each in an environment of its own, against a gateway (minutes, gigabytes); ARGS="--only llm"
+	@$(PY) -m tests.clients $(ARGS)
 
 faults: setup ## kill, freeze, overload and reload real Tritons and gateways; a table of what was lost (minutes)
 	@$(PY) -m loadtest.faults --output build/faults $(ARGS)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
 import shlex
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -86,14 +88,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     signal.signal(signal.SIGTERM, _interrupt)
     folder = options.output.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
     try:
-        _say("starting two Tritons and the gateway")
-        with stage(folder / "stage") as given:
-            results = played(clients, Environments(folder, fresh=options.fresh), given)
+        with _alone(folder):
+            _say("starting two Tritons and the gateway")
+            with stage(folder / "stage") as given:
+                results = played(clients, Environments(folder, fresh=options.fresh), given)
     except KeyboardInterrupt:
         print("clients: interrupted; everything was stopped", file=sys.stderr)
         return 130
-    except (NotStarted, LaunchError) as exc:
+    except (NotStarted, LaunchError, Taken) as exc:
         print(f"clients: {exc}", file=sys.stderr)
         return 1
     command = shlex.join(["python", "-m", "tests.clients", *(sys.argv[1:] if argv is None else argv)])
@@ -104,6 +108,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     print(f"\n{report}\n{folder / 'results.md'}")
     return exit_code(results)
+
+
+class Taken(Exception):
+    """Another run uses the folder."""
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Two runs in one folder would take each other's environments away."""
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            raise Taken(f"another run uses {folder}: wait for its end, or name another folder with --output") from exc
+        yield
 
 
 def _say(line: str) -> None:

@@ -84,7 +84,7 @@ def verdict(results: Sequence[Result]) -> str:
         return "Nothing was tried."
     if failed:
         return f"{len(failed)} of {len(tried)} clients failed: {', '.join(failed)}."
-    return f"All {len(tried)} clients that were tried work."
+    return f"Every client that was tried works ({len(tried)})."
 
 
 def exit_code(results: Sequence[Result]) -> int:

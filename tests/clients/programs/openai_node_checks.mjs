@@ -1,13 +1,12 @@
 // OpenAI's package for Node.
 
 import assert from "node:assert/strict";
-import { createRequire } from "node:module";
 import OpenAI, { APIError, AuthenticationError, BadRequestError, NotFoundError } from "openai";
 import { zodResponseFormat } from "openai/helpers/zod";
+import { VERSION } from "openai/version";
 import { z } from "zod";
 import { Endless, QUESTION, Slow, Weather, run, says } from "./checking.mjs";
 
-const { version } = createRequire(import.meta.url)("openai/package.json");
 const Sky = z.object({ city: z.string(), kind: z.enum(["sunny", "rainy"]) });
 
 const client = (stage, options = {}) =>
@@ -147,7 +146,7 @@ async function leave(stage) {
   await endless.check();
 }
 
-await run(version, {
+await run(VERSION, {
   plain: [create, responses, models],
   streaming: [stream, responses_stream],
   tools: [run_tools, run_tools_streamed],
