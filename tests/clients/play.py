@@ -19,7 +19,7 @@ from tests.clients.result import COLUMNS, Check, Result
 from tests.support.children import die_with_parent
 
 ROOT = FOLDER.parents[1]
-PATIENCE = 300
+PATIENCE = 600
 
 
 def play(client: Client, command: Sequence[str], stage: Stage, place: Path) -> Result:
