@@ -50,12 +50,12 @@ function journalled(tag, event) {
     .some((line) => line.includes(`"event": "${event}"`));
 }
 
-// An answer that takes a second and a half, to see pieces of it while the engine still writes.
+// An answer that takes five seconds, to see pieces of it while the engine still writes.
 export class Slow {
   text = "你好, one two three four five six seven eight nine ten. ".repeat(3).trim();
   tag = `slow-${fresh()}`;
   pieces = [];
-  prompt = says(this.text, { tag: this.tag, delay_ms: 30 });
+  prompt = says(this.text, { tag: this.tag, delay_ms: 100 });
 
   see(piece) {
     if (!piece) return;

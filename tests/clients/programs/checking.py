@@ -70,7 +70,8 @@ class Weather:
 
 @dataclass(slots=True)
 class Slow:
-    """An answer that takes a second and a half, to see pieces of it while the engine still writes.
+    """An answer that takes five seconds, to see pieces of it while the engine still writes: some clients import much before
+    they give out the first.
 
     ``see`` each piece as it comes.
     """
@@ -83,7 +84,7 @@ class Slow:
 
     @property
     def prompt(self) -> str:
-        return says(self.text, tag=self.tag, delay_ms=30)
+        return says(self.text, tag=self.tag, delay_ms=100)
 
     def see(self, piece: str | None) -> None:
         if piece and not self.pieces:
