@@ -87,6 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"clients: {exc}", file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells start background jobs with it ignored
     folder = options.output.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     try:

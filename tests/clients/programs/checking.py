@@ -70,8 +70,8 @@ class Weather:
 
 @dataclass(slots=True)
 class Slow:
-    """An answer that takes five seconds, to see pieces of it while the engine still writes: some clients import much before
-    they give out the first.
+    """An answer that takes five seconds, to see pieces of it while the engine still writes: some clients import much
+    before they give out the first.
 
     ``see`` each piece as it comes.
     """

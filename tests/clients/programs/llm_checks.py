@@ -124,7 +124,11 @@ def ctrl_c(stage: Stage) -> None:
     endless = Endless(stage)
     with home(stage) as folder:
         process = subprocess.Popen(
-            [LLM, "-m", "scripted", endless.prompt], env=environment(folder), stdout=subprocess.PIPE
+            [LLM, "-m", "scripted", endless.prompt],
+            env=environment(folder),
+            stdout=subprocess.PIPE,
+            # A shell starts background jobs with it ignored, and that is inherited.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         try:
             assert process.stdout is not None
