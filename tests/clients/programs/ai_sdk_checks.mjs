@@ -8,7 +8,7 @@ import { z } from "zod";
 import { Endless, QUESTION, Slow, Weather, run, says } from "./checking.mjs";
 
 const { version } = createRequire(import.meta.url)("ai/package.json");
-const Sky = z.object({ city: z.string(), kind: z.enum(["sunny", "rainy"]) });
+const Sky = z.object({ city: z.enum(["Paris", "Rome"]), kind: z.enum(["sunny", "rainy"]) });
 // What goes into the body beside what the package knows stands under the provider's name.
 const NO_THINKING = { gateway: { chat_template_kwargs: { enable_thinking: false } } };
 

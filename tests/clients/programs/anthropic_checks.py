@@ -15,7 +15,7 @@ from tests.sdk import anthropic_checks as sdk
 
 
 class Sky(BaseModel):
-    city: str
+    city: Literal["Paris", "Rome"]
     kind: Literal["sunny", "rainy"]
 
 

@@ -25,7 +25,8 @@ from tests.support.watch import Watch, watching
 
 RESULTS = "CLIENTS_RESULTS"
 QUESTION = "Tell me something about yourself."
-"""For structured output: what a model says to it by itself has no form at all."""
+"""For structured output: what a model says to it by itself has no form at all. Schemas hold choices alone, since a tiny
+model may write a free string to the end of its context."""
 Checks = Mapping[str, Callable[[Stage], None] | Sequence[Callable[[Stage], None]]]
 
 

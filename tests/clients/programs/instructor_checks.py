@@ -19,7 +19,7 @@ NO_THINKING: Any = {"chat_template_kwargs": {"enable_thinking": False}}
 
 
 class Sky(BaseModel):
-    city: str
+    city: Literal["Paris", "Rome"]
     kind: Literal["sunny", "rainy"]
 
 

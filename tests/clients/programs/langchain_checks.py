@@ -19,7 +19,7 @@ from tests.clients.programs.stage import Stage
 class Sky(BaseModel):
     """What the sky looks like."""
 
-    city: str
+    city: Literal["Paris", "Rome"]
     kind: Literal["sunny", "rainy"]
 
 

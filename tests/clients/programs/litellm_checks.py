@@ -24,7 +24,7 @@ TOOL: Any = {
 
 
 class Sky(BaseModel):
-    city: str
+    city: Literal["Paris", "Rome"]
     kind: Literal["sunny", "rainy"]
 
 

@@ -43,6 +43,12 @@ def get_weather(city: str) -> str:
     open({called!r}, "a").write(city + "\\n")
     return {script!r}
 """
+SKY = {
+    "type": "object",
+    "properties": {"city": {"enum": ["Paris", "Rome"]}, "kind": {"enum": ["sunny", "rainy"]}},
+    "required": ["city", "kind"],
+    "additionalProperties": False,
+}
 
 
 @contextmanager
@@ -108,9 +114,9 @@ def tool(stage: Stage) -> None:
 
 def schema(stage: Stage) -> None:
     with home(stage) as folder:
-        answer = json.loads(llm(folder, "-m", "real", "--schema", "city, degrees int", QUESTION))
-    assert set(answer) == {"city", "degrees"}
-    assert type(answer["degrees"]) is int
+        answer = json.loads(llm(folder, "-m", "real", "--schema", json.dumps(SKY), QUESTION))
+    assert set(answer) == {"city", "kind"}
+    assert answer["city"] in ("Paris", "Rome")
 
 
 def errors(stage: Stage) -> None:

@@ -27,7 +27,7 @@ MODELS = {"chat": OpenAIChatCompletionsModel, "responses": OpenAIResponsesModel}
 
 
 class Sky(BaseModel):
-    city: str
+    city: Literal["Paris", "Rome"]
     kind: Literal["sunny", "rainy"]
 
 

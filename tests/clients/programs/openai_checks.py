@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import openai
+from pydantic import BaseModel
 
 from tests.clients.programs.checking import QUESTION, Endless, Slow, raises, run
 from tests.clients.programs.sdk import sdk_check
@@ -13,6 +14,11 @@ from tests.clients.programs.stage import Stage
 from tests.sdk import openai_checks as sdk
 
 NO_THINKING: Any = {"chat_template_kwargs": {"enable_thinking": False}}
+
+
+class Sky(BaseModel):
+    city: Literal["Paris", "Rome"]
+    kind: Literal["sunny", "rainy"]
 
 
 def client(stage: Stage, **options: Any) -> openai.OpenAI:
@@ -34,9 +40,9 @@ def stream_as_it_is_written(stage: Stage) -> None:
 def a_form_against_the_model_s_will(stage: Stage) -> None:
     with client(stage) as opened:
         reply = opened.chat.completions.parse(
-            model=stage.real, messages=asked(QUESTION), response_format=sdk.Weather, extra_body=NO_THINKING
+            model=stage.real, messages=asked(QUESTION), response_format=Sky, extra_body=NO_THINKING
         )
-    assert isinstance(reply.choices[0].message.parsed, sdk.Weather)
+    assert isinstance(reply.choices[0].message.parsed, Sky)
 
 
 def wrong_key(stage: Stage) -> None:

@@ -7,7 +7,7 @@ import { VERSION } from "openai/version";
 import { z } from "zod";
 import { Endless, QUESTION, Slow, Weather, run, says } from "./checking.mjs";
 
-const Sky = z.object({ city: z.string(), kind: z.enum(["sunny", "rainy"]) });
+const Sky = z.object({ city: z.enum(["Paris", "Rome"]), kind: z.enum(["sunny", "rainy"]) });
 
 const client = (stage, options = {}) =>
   new OpenAI({ baseURL: stage.api, apiKey: stage.key, maxRetries: 0, ...options });

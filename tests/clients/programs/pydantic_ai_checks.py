@@ -21,7 +21,7 @@ NO_THINKING: Any = {"extra_body": {"chat_template_kwargs": {"enable_thinking": F
 
 
 class Sky(BaseModel):
-    city: str
+    city: Literal["Paris", "Rome"]
     kind: Literal["sunny", "rainy"]
 
 
