@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import http.client
 import json
 import socket
 import ssl
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from tokenizers import Tokenizer
+
 from loadtest.ask import CHAT, chat
 from loadtest.engine.script import Script, script_text
+from loadtest.engine_repository import SEEDLING
 from loadtest.faults.stage import LETTERS
 
 PATIENCE_SECONDS = 20.0
@@ -20,14 +24,20 @@ DONE = "[DONE]"
 KEY = "key-without-limits-0123456789abcdef"  # of every request that brings none of its own
 
 
-def scripted(tag: str, *, text: str = LETTERS, **script: Any) -> bytes:
-    """The body of a streamed chat; each letter of the answer is a token."""
-    return chat("scripted", script_text(Script(tag=tag, text=text, **script)))
+def scripted(tag: str, **script: Any) -> bytes:
+    """The body of a streamed chat whose answer is the letters, each a token."""
+    return chat("scripted", script_text(Script(tag=tag, ids=_letters(), **script)))
 
 
-def whole(tag: str, *, text: str = LETTERS, **script: Any) -> bytes:
+def whole(tag: str, **script: Any) -> bytes:
     """The same, answered at once."""
-    return chat("scripted", script_text(Script(tag=tag, text=text, **script)), stream=False)
+    return chat("scripted", script_text(Script(tag=tag, ids=_letters(), **script)), stream=False)
+
+
+@functools.cache
+def _letters() -> list[int]:
+    tokenizer = Tokenizer.from_file(str(SEEDLING / "tokenizer.json"))
+    return [id for letter in LETTERS for id in tokenizer.encode(letter, add_special_tokens=False).ids]
 
 
 class Asked:
@@ -36,7 +46,7 @@ class Asked:
     def __init__(
         self,
         url: str,
-        body: bytes | Iterable[bytes],
+        body: bytes,
         *,
         path: str = CHAT,
         method: str = "POST",
@@ -44,7 +54,6 @@ class Asked:
         tls: ssl.SSLContext | None = None,
         patience: float = PATIENCE_SECONDS,
     ) -> None:
-        """A ``body`` in pieces is sent chunked."""
         address = urlsplit(url)
         assert address.hostname is not None
         host, port = address.hostname, address.port
@@ -53,8 +62,14 @@ class Asked:
         else:
             self._connection = http.client.HTTPSConnection(host, port, timeout=patience, context=tls)
         self._reply: http.client.HTTPResponse | None = None
-        common = {"content-type": "application/json", "authorization": f"Bearer {KEY}"}
-        self._connection.request(method, path, body, {**common, **(headers or {})})
+        self._request = method, path
+        self._headers = {"content-type": "application/json", "authorization": f"Bearer {KEY}", **(headers or {})}
+        self.again(body)
+
+    def again(self, body: bytes) -> None:
+        """Another request on the same connection; the reply to the one before must have been read."""
+        self._reply = None
+        self._connection.request(*self._request, body, self._headers)
 
     @property
     def reply(self) -> http.client.HTTPResponse:
@@ -128,3 +143,12 @@ def piece(event: Any) -> str:
 def answer(events: list[Any]) -> str:
     """The whole text of a stream."""
     return "".join(piece(event) for event in events if event != DONE)
+
+
+def text_of(asked: Asked) -> str:
+    """The whole answer, streamed or not."""
+    if asked.reply.getheader("content-type", "").startswith("text/event-stream"):
+        return answer(asked.events())
+    body = json.loads(asked.body())
+    assert asked.status == 200, body
+    return str(body["choices"][0]["message"]["content"])

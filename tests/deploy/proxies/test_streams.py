@@ -9,16 +9,18 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 
 from gateway.settings.server import ServerSettings
+from loadtest.ask import CHAT
 from loadtest.faults.stage import LETTERS
 from loadtest.proxies import Proxy
-from tests.deploy.proxies.client import DONE, Asked, answer, scripted, whole
+from tests.deploy.proxies.client import DONE, KEY, Asked, scripted, text_of, whole
 from tests.deploy.proxies.conftest import LIMITED, Stage
+from tests.support.waiting import wait_for
 
 LIMIT = ServerSettings().max_body_bytes
-SILENCE_MS = 2500
 
 
 @pytest.mark.parametrize("count", [1, 2, 7], ids=lambda count: f"{count}-tokens")
@@ -57,35 +59,36 @@ def test_a_client_that_leaves_before_the_first_token(stage: Stage, proxy: Proxy,
     assert stage.wait(tag, "cancel")["emitted"] == 0
 
 
-@pytest.mark.parametrize("body", [scripted, whole], ids=["streamed", "whole"])
-def test_a_silent_prefill(proxy: Proxy, body: Any) -> None:
-    """Short, to see that it passes at all; tests/deploy/proxies/test_silence.py has it at full length."""
-    asked = Asked(proxy.url, body(f"silent-{body.__name__}-{proxy.name}", first_delay_ms=SILENCE_MS))
-    assert _text(asked) == LETTERS
-
-
-def _text(asked: Asked) -> str:
-    if asked.reply.getheader("content-type", "").startswith("text/event-stream"):
-        return answer(asked.events())
-    text = json.loads(asked.body())["choices"][0]["message"]["content"]
-    assert isinstance(text, str)
-    return text
+def test_a_silent_prefill(stage: Stage) -> None:
+    """Short, to see that it passes at all; ``test_silence`` has it at full length."""
+    asked = {
+        f"{proxy.name} {make.__name__}": Asked(proxy.url, make(f"{make.__name__}-{proxy.name}", first_delay_ms=2500))
+        for proxy in stage.proxies.values()
+        for make in (scripted, whole)
+    }
+    assert {name: text_of(each) for name, each in asked.items()} == dict.fromkeys(asked, LETTERS)
 
 
 def test_the_largest_body(proxy: Proxy) -> None:
     body = whole(f"large-{proxy.name}")
     asked = Asked(proxy.url, body + b" " * (LIMIT - len(body)))
-    assert _text(asked) == LETTERS
+    assert text_of(asked) == LETTERS
 
 
 @pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
-def test_a_body_that_is_too_large(stage: Stage, proxy: Proxy, chunked: bool) -> None:
-    tag = f"too-large-{chunked}-{proxy.name}"
+@pytest.mark.parametrize("over", [1, 10 * 2**20], ids=["by-a-byte", "by-much"])
+def test_a_body_that_is_too_large(stage: Stage, proxy: Proxy, chunked: bool, over: int) -> None:
+    tag = f"too-large-{chunked}-{over}-{proxy.name}"
     body = whole(tag)
-    body += b" " * (LIMIT + 1 - len(body))
-    asked = Asked(proxy.url, _pieces(body) if chunked else body)
-    assert asked.status == 413
-    assert f"larger than the {LIMIT} bytes" in json.loads(asked.body())["error"]["message"]
+    body += b" " * (LIMIT + over - len(body))
+    reply = httpx.post(
+        f"{proxy.url}{CHAT}",
+        content=_pieces(body) if chunked else body,
+        headers={"authorization": f"Bearer {KEY}", "content-type": "application/json"},
+        timeout=20,
+    )
+    assert reply.status_code == 413
+    assert f"larger than the {LIMIT} bytes" in reply.json()["error"]["message"]
     assert not stage.records(tag, "start")
 
 
@@ -95,9 +98,7 @@ def _pieces(body: bytes) -> Iterator[bytes]:
 
 def test_a_refusal_for_a_rate_passes_with_its_headers(proxy: Proxy) -> None:
     for number in range(3):  # each of two gateways lets one through
-        asked = Asked(
-            proxy.url, whole(f"rate-{proxy.name}-{number}", text="a"), headers={"authorization": f"Bearer {LIMITED}"}
-        )
+        asked = Asked(proxy.url, whole(f"rate-{proxy.name}-{number}"), headers={"authorization": f"Bearer {LIMITED}"})
         body = asked.body()
     assert asked.status == 429
     assert 1 <= int(asked.reply.getheader("retry-after", "")) <= 60
@@ -108,17 +109,19 @@ def test_a_refusal_for_a_rate_passes_with_its_headers(proxy: Proxy) -> None:
 def test_a_wrong_key(proxy: Proxy) -> None:
     asked = Asked(proxy.url, whole(f"key-{proxy.name}"), headers={"authorization": "Bearer nobody"})
     assert (asked.status, asked.reply.getheader("www-authenticate")) == (401, "Bearer")
+    asked.body()
 
 
 @pytest.mark.parametrize("given", ["id-of-the-client", ""], ids=["given", "made"])
 def test_the_request_id(stage: Stage, proxy: Proxy, given: str) -> None:
+    given = given and f"{given}-{proxy.name}"
     asked = Asked(proxy.url, whole(f"id-{bool(given)}-{proxy.name}"), headers={"x-request-id": given} if given else {})
     asked.body()
     found = asked.reply.getheader("x-request-id", "")
     assert found == given or (not given and len(found) >= 32)
     assert not found.startswith("req_"), "the gateway made it, and the proxy's log has another"
-    assert f'"request_id":"{found}"' in proxy.log.read_text("utf-8")
-    assert any(f"{found} POST" in gateway.log.read_text("utf-8") for gateway in stage.gateways)
+    words = {proxy.log: f'"request_id":"{found}"', **{gateway.log: f"{found} POST" for gateway in stage.gateways}}
+    wait_for(lambda: sum(text in log.read_text("utf-8") for log, text in words.items()) == 2, 5, "both logs have it")
 
 
 @pytest.mark.parametrize(

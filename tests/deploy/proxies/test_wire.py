@@ -1,0 +1,126 @@
+"""What each proxy sends to a gateway, and how often: seen by listeners in the place of two gateways."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from loadtest.processes import status
+from loadtest.proxies import Certificate, Proxy
+from tests.deploy.proxies.client import Asked
+from tests.deploy.proxies.listener import Came, Listener
+from tests.support.waiting import wait_for
+
+GOOD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
+BODY = b'{"messages": []}'
+
+
+@contextmanager
+def in_front(
+    kind: type[Proxy], folder: Path, replies: list[bytes | None], certificate: Certificate | None = None
+) -> Iterator[tuple[Proxy, list[Came]]]:
+    """The proxy before two listeners, and what both get. ``replies``: to the first request, the second, and so on; to
+    the last and all after it."""
+    came: list[Came] = []
+
+    def reply(_: Came) -> bytes | None:
+        return replies[min(len(came), len(replies)) - 1]
+
+    with ExitStack() as stack:
+        listeners = [stack.enter_context(Listener(reply, came)) for _ in range(2)]
+        proxy = kind(folder, [listener.address for listener in listeners], certificate=certificate)
+        stack.callback(proxy.stop, 2)
+        proxy.start()
+        if certificate is None:
+            wait_for(lambda: status(proxy.port, "/readyz") == 200, 10, "it is ready")
+        yield proxy, came
+
+
+def test_what_a_gateway_gets(kind: type[Proxy], tmp_path: Path) -> None:
+    lies = {
+        "x-forwarded-for": "6.6.6.6",
+        "x-forwarded-proto": "https",
+        "x-forwarded-host": "bank.example",
+        "x-request-id": "mine",
+        "x-session-id": "talk",
+        "connection": "upgrade",
+        "upgrade": "h2c",
+    }
+    with in_front(kind, tmp_path, [GOOD]) as (proxy, came):
+        Asked(proxy.url, BODY, path="/v1/messages?beta=true", headers=lies).body()
+    (only,) = came
+    assert (only.line, only.body) == ("POST /v1/messages?beta=true HTTP/1.1", BODY)
+    expected = {
+        "host": f"127.0.0.1:{proxy.port}",
+        "x-forwarded-for": "127.0.0.1",
+        "x-forwarded-proto": "http",
+        "x-forwarded-host": f"127.0.0.1:{proxy.port}",
+        "x-request-id": "mine",
+        "x-session-id": "talk",
+        "content-type": "application/json",
+    }
+    assert {name: only.headers.get(name) for name in expected} == expected
+    assert "authorization" in only.headers
+    assert not {"upgrade", "te", "expect", "transfer-encoding"} & set(only.headers)
+    # HAProxy leaves the word there, which means nothing without the header.
+    assert only.headers.get("connection", "keep-alive") in ("keep-alive", "upgrade")
+    assert not [name for name in only.headers if name.startswith("x-envoy")]
+
+
+def test_connections_to_gateways_are_kept(kind: type[Proxy], tmp_path: Path) -> None:
+    with in_front(kind, tmp_path, [GOOD]) as (proxy, came):
+        _several(proxy, 8)
+    assert len(came) == 8
+    assert len({each.connection for each in came}) < 8
+
+
+def _several(proxy: Proxy, count: int) -> None:
+    """Requests one after another on one connection."""
+    asked = Asked(proxy.url, BODY)
+    for _ in range(count - 1):
+        assert asked.reply.read() == b"{}"
+        asked.again(BODY)
+    asked.body()
+
+
+@pytest.mark.parametrize(
+    "extra", [{}, {"x-envoy-retry-on": "5xx,reset", "x-envoy-max-retries": "3"}], ids=["", "envoy"]
+)
+def test_a_request_that_a_gateway_broke_is_not_sent_again(
+    kind: type[Proxy], tmp_path: Path, extra: dict[str, str]
+) -> None:
+    with in_front(kind, tmp_path, [None, GOOD]) as (proxy, came):
+        asked = Asked(proxy.url, BODY, headers=extra)
+        assert asked.status in (502, 503)
+        body = asked.body()
+    assert len(came) == 1
+    assert asked.reply.getheader("retry-after") == "1"
+    assert asked.reply.getheader("content-type") == "application/json"
+    assert b'"type":"server_error"' in body
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+def test_a_refusal_passes_as_it_is_and_is_not_sent_again(kind: type[Proxy], tmp_path: Path, status: int) -> None:
+    body = b'{"error":{"message":"Busy. Try again in 7 s."}}'
+    head = (
+        f"HTTP/1.1 {status} X\r\ncontent-type: application/json\r\nretry-after: 7\r\nx-ratelimit-reset-tokens: 6s\r\n"
+    )
+    refusal = head.encode() + b"content-length: %d\r\n\r\n%b" % (len(body), body)
+    with in_front(kind, tmp_path, [refusal, GOOD]) as (proxy, came):
+        asked = Asked(proxy.url, BODY)
+        assert asked.status == status
+        assert asked.body() == body
+    assert len(came) == 1
+    headers = {name.lower(): value for name, value in asked.reply.getheaders()}
+    assert (headers["retry-after"], headers["x-ratelimit-reset-tokens"]) == ("7", "6s")
+
+
+def test_tls(kind: type[Proxy], tmp_path: Path, certificate: Certificate) -> None:
+    context = ssl.create_default_context(cafile=certificate.cert.parent / "ca.pem")
+    with in_front(kind, tmp_path, [GOOD], certificate) as (proxy, came):
+        wait_for(lambda: Asked(proxy.url, BODY, tls=context).body() == b"{}", 10, "it is ready")
+    assert came[-1].headers["x-forwarded-proto"] == "https"
