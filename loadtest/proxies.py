@@ -53,6 +53,7 @@ class Proxy(Process):
         self.folder = folder / f"{self.name}-{self.port}"
         self.folder.mkdir(parents=True)
         self.certificate = certificate
+        self.gateways = list(gateways)
         self._lay_out()
         self.place(gateways)
         super().__init__(self._command(self.program()), self.folder / "log", environment=environment)
@@ -112,6 +113,10 @@ class Proxy(Process):
         lines = [line for line in self.log.read_text("utf-8", "replace").splitlines() if line.startswith("{")]
         return [self._tries(json.loads(line)) for line in lines]
 
+    def taker(self, line: Mapping[str, str]) -> str:
+        """The address of the gateway that a line of its log names, the last where several were tried."""
+        return line["gateway"]
+
     def _tries(self, line: Mapping[str, str]) -> int:
         raise NotImplementedError
 
@@ -155,6 +160,9 @@ class Nginx(Proxy):
     def _check(self, program: str) -> list[str]:
         return [*self._command(program), "-t"]
 
+    def taker(self, line: Mapping[str, str]) -> str:
+        return line["gateways"].rpartition(", ")[2]
+
     def _tries(self, line: Mapping[str, str]) -> int:
         return len(line["gateways"].split(", "))
 
@@ -192,6 +200,7 @@ class HAProxy(Proxy):
             f"    server gateway-{number} {address}{' disabled' if address in out else ''}"
             for number, address in enumerate(gateways, 1)
         ]
+        self._names = {f"gateway-{number}": address for number, address in enumerate(gateways, 1)}
         (self.folder / "gateways.cfg").write_text("\n".join(["backend gateways", *lines]) + "\n", "utf-8")
 
     def reload(self) -> None:
@@ -206,6 +215,9 @@ class HAProxy(Proxy):
 
     def _check(self, program: str) -> list[str]:
         return [program, "-c", *self._command(program)[2:]]
+
+    def taker(self, line: Mapping[str, str]) -> str:
+        return self._names.get(line["gateway"], "")
 
     def _tries(self, line: Mapping[str, str]) -> int:
         return int(line["retries"].lstrip("+")) + 1

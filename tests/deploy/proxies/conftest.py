@@ -25,7 +25,7 @@ from tests.support.waiting import wait_for
 SETTINGS = """\
 [server]
 ping_seconds = 3600
-drain_seconds = 4
+drain_seconds = 3
 [deadlines]
 idle_seconds = 600
 [keys]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -117,6 +118,21 @@ def test_a_refusal_passes_as_it_is_and_is_not_sent_again(kind: type[Proxy], tmp_
     assert len(came) == 1
     headers = {name.lower(): value for name, value in asked.reply.getheaders()}
     assert (headers["retry-after"], headers["x-ratelimit-reset-tokens"]) == ("7", "6s")
+
+
+def test_a_gateway_that_is_away_costs_nothing(kind: type[Proxy], tmp_path: Path) -> None:
+    """Of two, one refuses connections from the beginning."""
+    body = bytes(range(256)) * 40_000
+    with in_front(kind, tmp_path, [GOOD]) as (proxy, came):
+        with socket.create_server(("127.0.0.1", 0)) as closed:
+            away = f"127.0.0.1:{closed.getsockname()[1]}"
+        proxy.place([away, *proxy.gateways[1:]])
+        proxy.stop(2)
+        proxy.start()
+        wait_for(lambda: status(proxy.port, "/readyz") == 200, 10, "it is ready")
+        for _ in range(3):
+            assert Asked(proxy.url, body).body() == b"{}"
+    assert [each.body == body for each in came] == [True] * 3
 
 
 def test_tls(kind: type[Proxy], tmp_path: Path, certificate: Certificate) -> None:
