@@ -108,16 +108,17 @@ class Proxy(Process):
     def _check(self, program: str) -> list[str]:
         raise NotImplementedError
 
-    def tried(self) -> list[int]:
-        """For each request in its log: how many gateways were tried."""
+    def logged(self, prefix: str) -> list[Mapping[str, str]]:
+        """Lines of its log: of requests whose ids begin so."""
         lines = [line for line in self.log.read_text("utf-8", "replace").splitlines() if line.startswith("{")]
-        return [self._tries(json.loads(line)) for line in lines]
+        return [line for line in map(json.loads, lines) if line["request_id"].startswith(prefix)]
 
     def taker(self, line: Mapping[str, str]) -> str:
         """The address of the gateway that a line of its log names, the last where several were tried."""
         return line["gateway"]
 
-    def _tries(self, line: Mapping[str, str]) -> int:
+    def tries(self, line: Mapping[str, str]) -> int:
+        """How many gateways were tried."""
         raise NotImplementedError
 
 
@@ -163,7 +164,7 @@ class Nginx(Proxy):
     def taker(self, line: Mapping[str, str]) -> str:
         return line["gateways"].rpartition(", ")[2]
 
-    def _tries(self, line: Mapping[str, str]) -> int:
+    def tries(self, line: Mapping[str, str]) -> int:
         return len(line["gateways"].split(", "))
 
 
@@ -219,7 +220,7 @@ class HAProxy(Proxy):
     def taker(self, line: Mapping[str, str]) -> str:
         return self._names.get(line["gateway"], "")
 
-    def _tries(self, line: Mapping[str, str]) -> int:
+    def tries(self, line: Mapping[str, str]) -> int:
         return int(line["retries"].lstrip("+")) + 1
 
 
@@ -275,7 +276,7 @@ class Envoy(Proxy):
     def _check(self, program: str) -> list[str]:
         return [*self._command(program), "--mode", "validate"]
 
-    def _tries(self, line: Mapping[str, str]) -> int:
+    def tries(self, line: Mapping[str, str]) -> int:
         return int(line["attempts"])
 
 

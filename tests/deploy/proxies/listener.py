@@ -5,6 +5,7 @@ It knows HTTP/1.1 with a Content-Length, and /readyz, which is always well.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from collections.abc import Callable
@@ -30,23 +31,26 @@ class Listener:
 
     reply: Callable[[Came], bytes | None]
     came: list[Came] = field(default_factory=list)
-    _socket: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0)))
+    port: int = 0  # 0: any that is free
+    _socket: socket.socket = field(init=False)
     _open: list[socket.socket] = field(default_factory=list)
     _threads: list[threading.Thread] = field(default_factory=list)
 
     @property
     def address(self) -> str:
-        return f"127.0.0.1:{self._socket.getsockname()[1]}"
+        return f"127.0.0.1:{self.port}"
 
     def __enter__(self) -> Listener:
+        self._socket = socket.create_server(("127.0.0.1", self.port))
+        self.port = self._socket.getsockname()[1]
         self._run(self._accept)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        self._socket.shutdown(socket.SHUT_RDWR)
+        for each in [self._socket, *self._open]:
+            with contextlib.suppress(OSError):  # it is closed
+                each.shutdown(socket.SHUT_RDWR)
         self._socket.close()
-        for each in self._open:
-            each.close() if each.fileno() < 0 else each.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join(5)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -10,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.processes import status
+from loadtest.processes import free_port, status
 from loadtest.proxies import Certificate, Proxy
 from tests.deploy.proxies.client import Asked
 from tests.deploy.proxies.listener import Came, Listener
 from tests.support.waiting import wait_for
 
 GOOD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
+TIMES = 5
 BODY = b'{"messages": []}'
 
 
@@ -120,19 +120,38 @@ def test_a_refusal_passes_as_it_is_and_is_not_sent_again(kind: type[Proxy], tmp_
     assert (headers["retry-after"], headers["x-ratelimit-reset-tokens"]) == ("7", "6s")
 
 
-def test_a_gateway_that_is_away_costs_nothing(kind: type[Proxy], tmp_path: Path) -> None:
-    """Of two, one refuses connections from the beginning."""
+def test_a_gateway_that_went_away_costs_nothing(kind: type[Proxy], tmp_path: Path) -> None:
+    """Requests come before a check may have noticed. Now and then a check is first: then it goes away again."""
     body = bytes(range(256)) * 40_000
-    with in_front(kind, tmp_path, [GOOD]) as (proxy, came):
-        with socket.create_server(("127.0.0.1", 0)) as closed:
-            away = f"127.0.0.1:{closed.getsockname()[1]}"
-        proxy.place([away, *proxy.gateways[1:]])
-        proxy.stop(2)
+    stays, goes = Listener(lambda _: GOOD), Listener(lambda _: GOOD, port=free_port())
+    with ExitStack() as stack:
+        stack.enter_context(stays)
+        proxy = kind(tmp_path, [goes.address, stays.address])
+        stack.callback(proxy.stop, 2)
         proxy.start()
-        wait_for(lambda: status(proxy.port, "/readyz") == 200, 10, "it is ready")
-        for _ in range(3):
-            assert Asked(proxy.url, body).body() == b"{}"
-    assert [each.body == body for each in came] == [True] * 3
+        for time in range(TIMES):
+            with Listener(lambda _: GOOD, goes.came, goes.port):
+                proxy.reload()
+                _use_both(proxy, stays, goes)
+            stays.came.clear()
+            ids = [f"away-{time}-{number}" for number in range(4)]
+            for each in ids:
+                assert Asked(proxy.url, body, headers={"x-request-id": each}).body() == b"{}"
+            assert [each.body == body for each in stays.came] == [True] * len(ids)
+            wait_for(lambda: len(proxy.logged(f"away-{time}-")) == len(ids), 5, "they are in the log")  # noqa: B023
+            if max(proxy.tries(line) for line in proxy.logged(f"away-{time}-")) > 1:
+                return
+    pytest.fail("it never tried the one that is away")
+
+
+def _use_both(proxy: Proxy, stays: Listener, goes: Listener) -> None:
+    stays.came.clear()
+    goes.came.clear()
+    wait_for(lambda: _answered(proxy) and bool(stays.came) and bool(goes.came), 20, "both are used")
+
+
+def _answered(proxy: Proxy) -> bool:
+    return Asked(proxy.url, BODY).body() == b"{}"
 
 
 def test_tls(kind: type[Proxy], tmp_path: Path, certificate: Certificate) -> None:
