@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-contracts clients faults soak fleet bench bench-peers check format clean
+.PHONY: help setup demo test test-contracts clients deploy-slow faults soak fleet bench bench-peers check format clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ test-contracts: setup ## every release's model repository on a real tritonserver
 
 clients: setup ## every client people use, each in an environment of its own, against a gateway (minutes, gigabytes); ARGS="--only llm"
 	@$(PY) -m tests.clients $(ARGS)
+
+deploy-slow: setup ## a silence of 95 seconds through nginx, HAProxy and Envoy (minutes)
+	@TEST_SLOW=1 $(PY) -m pytest tests/deploy/proxies/test_silence.py $(ARGS)
 
 faults: setup ## kill, freeze, overload and reload real Tritons and gateways; a table of what was lost (minutes)
 	@$(PY) -m loadtest.faults --output build/faults $(ARGS)
