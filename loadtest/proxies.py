@@ -56,7 +56,7 @@ class Proxy(Process):
         self.gateways = list(gateways)
         self._lay_out()
         self.place(gateways)
-        super().__init__(self._command(self.program()), self.folder / "log", environment=environment)
+        super().__init__(self._command(self._find() or self.name), self.folder / "log", environment=environment)
 
     @classmethod
     def program(cls) -> str:
@@ -76,6 +76,7 @@ class Proxy(Process):
 
     def start(self) -> None:
         """Returns when it answers, whoever is ready behind it."""
+        self.program()
         self.launch()
         self.wait_until(self._answers, START_SECONDS)
 
