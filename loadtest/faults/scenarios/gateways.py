@@ -16,38 +16,10 @@ from loadtest.faults.result import Result
 from loadtest.faults.scenario import NotHere, Scenario
 from loadtest.faults.stage import SETTINGS, Stage, Watch
 from loadtest.processes import Gateway, Process, Triton, free_port, model_toml, status
+from loadtest.proxies import Nginx
 
-_NGINX = """\
-daemon off;
-pid {folder}/nginx.pid;
-error_log {folder}/nginx-error.log;
-events {{ worker_connections 4096; }}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/nginx-body;
-    proxy_temp_path {folder}/nginx-proxy;
-    fastcgi_temp_path {folder}/nginx-f;
-    uwsgi_temp_path {folder}/nginx-u;
-    scgi_temp_path {folder}/nginx-s;
-    upstream gateways {{
-        server 127.0.0.1:{first} max_fails=0;
-        server 127.0.0.1:{second} max_fails=0;
-    }}
-    server {{
-        listen 127.0.0.1:{port};
-        location / {{
-            proxy_pass http://gateways;
-            proxy_http_version 1.1;
-            proxy_set_header Connection "";
-            proxy_buffering off;
-            proxy_read_timeout 1h;
-            # A gateway that is being stopped says 503, or refuses: the other one is asked. It has begun nothing then.
-            proxy_next_upstream error timeout http_503 non_idempotent;
-            proxy_connect_timeout 2s;
-        }}
-    }}
-}}
-"""
+# As deploy/proxies.md asks of gateways behind a proxy, in less time.
+_DRAIN = "[server]\ndrain_seconds = 2\n"
 _CLOCK = """\
 import time
 
@@ -112,20 +84,16 @@ def _workers(gateway: Gateway) -> list[int]:
 
 
 async def rolling_restart(stage: Stage, name: str) -> Result:
-    """Two gateways behind nginx are restarted in turn, under load: nobody notices."""
-    binary = shutil.which("nginx") or "/usr/sbin/nginx"
-    if not os.access(binary, os.X_OK):
-        raise NotHere("nginx is not installed: apt-get install nginx")
-    other = stage.keep(Gateway(stage.folder, model_toml(stage.tritons) + SETTINGS))
-    pair = await asyncio.gather(asyncio.to_thread(stage.gateway, 3), asyncio.to_thread(_started, other))
-    port = free_port()
-    config = stage.folder / "nginx.conf"
-    config.write_text(_NGINX.format(folder=stage.folder, first=pair[0].port, second=pair[1].port, port=port), "utf-8")
-    log = stage.folder / "nginx.log"
-    nginx = stage.keep(Process([binary, "-c", str(config), "-e", str(log)], log))
-    nginx.launch()
-    await asyncio.to_thread(nginx.wait_until, lambda: status(port, "/readyz") == 200, 20)
-    watch = Watch(stage, pair[1], url=f"http://127.0.0.1:{port}")
+    """Two gateways behind the nginx of deploy/ are restarted in turn, under load: nobody notices."""
+    if Nginx.find() is None:
+        raise NotHere(f"nginx is not installed: {Nginx.package}")
+    other = stage.keep(Gateway(stage.folder, model_toml(stage.tritons) + SETTINGS + _DRAIN))
+    pair = await asyncio.gather(
+        asyncio.to_thread(stage.gateway, 3, SETTINGS + _DRAIN), asyncio.to_thread(_started, other)
+    )
+    nginx = stage.keep(Nginx(stage.folder, [f"127.0.0.1:{gateway.port}" for gateway in pair], left_out_seconds=4))
+    await asyncio.to_thread(nginx.start)
+    watch = Watch(stage, pair[1], url=nginx.url)
     over = asyncio.Event()
 
     def fault(_: Triton) -> None:
@@ -134,6 +102,9 @@ async def rolling_restart(stage: Stage, name: str) -> Result:
             if gateway.wait(40) is None:
                 raise TimeoutError("the gateway did not end within 40 s of SIGTERM")
             gateway.start()
+            size = gateway.log.stat().st_size
+            # Not before nginx asks it again may the next one go.
+            gateway.wait_until(lambda: b" POST " in gateway.log.read_bytes()[size:], 20)  # noqa: B023
 
     def asks() -> Iterator[object]:
         while not over.is_set():
@@ -147,7 +118,13 @@ async def rolling_restart(stage: Stage, name: str) -> Result:
         finally:
             over.set()
 
-    await asyncio.gather(watch.play(asks(), clients=10), turn())  # type: ignore[arg-type]
+    async def health_check() -> None:
+        """As a container's: by it nginx learns who is not ready."""
+        while not over.is_set():
+            await asyncio.to_thread(status, nginx.port, "/readyz")
+            await asyncio.sleep(0.2)
+
+    await asyncio.gather(watch.play(asks(), clients=10), turn(), health_check())  # type: ignore[arg-type]
     await asyncio.to_thread(nginx.stop)
     result = await watch.result(
         name,

@@ -101,7 +101,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory, tritons: tuple[Triton, Trito
             gateway.wait_until(lambda gateway=gateway: gateway.status("/readyz") == 200, 60)  # type: ignore[misc]
         proxies: dict[str, Proxy] = {}
         for kind in PROXIES:
-            if kind._find() is None:
+            if kind.find() is None:
                 continue
             proxy = kind(folder, addresses(gateways))
             stack.callback(proxy.stop, 2)

@@ -21,7 +21,7 @@ def test_a_silence_of_95_seconds(stage: Stage) -> None:
     bodies = {
         "prefill": lambda tag: scripted(tag, first_delay_ms=SILENCE_MS),
         "whole": lambda tag: whole(tag, first_delay_ms=SILENCE_MS),
-        "thinking": lambda tag: scripted(tag, chunks=[13, 13], delay_ms=SILENCE_MS),
+        "thinking": lambda tag: scripted(tag, chunks=[13, 27], delay_ms=SILENCE_MS),
     }
     asked = {
         f"{kind} {name}": Asked(proxy.url, make(f"silence-{kind}-{name}"), patience=200)
