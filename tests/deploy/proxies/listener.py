@@ -1,6 +1,6 @@
 """A port that does what no gateway can be made to do on demand, and keeps what came: for what a proxy sends, and when.
 
-It knows HTTP/1.1 with a Content-Length, and /readyz, which is always well.
+It knows HTTP/1.1 with a Content-Length, and /readyz.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ class Listener:
     reply: Callable[[Came], bytes | None]
     came: list[Came] = field(default_factory=list)
     port: int = 0  # 0: any that is free
+    ready: bytes = READY  # the answer to /readyz
     _socket: socket.socket = field(init=False)
     _open: list[socket.socket] = field(default_factory=list)
     _threads: list[threading.Thread] = field(default_factory=list)
@@ -79,7 +80,7 @@ class Listener:
                         headers[name.lower()] = value.strip()
                     came = Came(line, headers, file.read(int(headers.get("content-length", 0))), number)
                     if "/readyz" in line:
-                        connection.sendall(READY)
+                        connection.sendall(self.ready)
                         continue
                     self.came.append(came)
                     reply = self.reply(came)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from loadtest.processes import free_port, status
-from loadtest.proxies import Certificate, Proxy
+from loadtest.proxies import Certificate, Nginx, Proxy
 from tests.deploy.proxies.client import Asked
 from tests.deploy.proxies.listener import Came, Listener
 from tests.support.waiting import wait_for
@@ -142,6 +143,35 @@ def test_a_gateway_that_went_away_costs_nothing(kind: type[Proxy], tmp_path: Pat
             if max(proxy.tries(line) for line in proxy.logged(f"away-{time}-")) > 1:
                 return
     pytest.fail("it never tried the one that is away")
+
+
+def test_nobody_is_there(kind: type[Proxy], tmp_path: Path) -> None:
+    proxy = kind(tmp_path, [f"127.0.0.1:{free_port()}" for _ in range(2)])
+    proxy.start()
+    try:
+        wait_for(lambda: status(proxy.port, "/readyz") == 503, 10, "it says that it is not ready")
+        asked = Asked(proxy.url, BODY)
+        assert asked.status in (502, 503)
+        assert asked.reply.getheader("retry-after") == "1"
+        assert json.loads(asked.body())["error"]["type"] == "server_error"
+    finally:
+        proxy.stop(2)
+
+
+def test_gateways_that_are_not_ready_are_left_to_say_so_or_not_asked(kind: type[Proxy], tmp_path: Path) -> None:
+    """nginx asks all the same where none is ready, rather than nobody: what it knows may be 10 s old."""
+    refusal = b"HTTP/1.1 503 X\r\nretry-after: 3\r\ncontent-length: 2\r\n\r\n{}"
+    with ExitStack() as stack:
+        listeners = [stack.enter_context(Listener(lambda _: refusal, ready=refusal)) for _ in range(2)]
+        proxy = kind(tmp_path, [listener.address for listener in listeners])
+        stack.callback(proxy.stop, 2)
+        proxy.start()
+        wait_for(lambda: status(proxy.port, "/readyz") == 503, 10, "it says that it is not ready")
+        asked = Asked(proxy.url, BODY)
+        assert asked.status == 503
+        assert asked.reply.getheader("retry-after") == ("3" if kind is Nginx else "1")
+        asked.body()
+        assert sum(len(listener.came) for listener in listeners) == (1 if kind is Nginx else 0)
 
 
 def _use_both(proxy: Proxy, stays: Listener, goes: Listener) -> None:
