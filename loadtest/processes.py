@@ -140,7 +140,7 @@ class Process:
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self.command, self.log = list(command), log
-        self._environment = {**os.environ, **(environment or {})}
+        self.environment = {**os.environ, **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
     def launch(self) -> None:
@@ -150,7 +150,7 @@ class Process:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env=self._environment,
+                env=self.environment,
                 preexec_fn=_die_with_parent,
                 start_new_session=True,
             )

@@ -89,7 +89,7 @@ class Proxy(Process):
     def check(self) -> subprocess.CompletedProcess[str]:
         """The program's own check of its configuration."""
         command = self._check(self.program())
-        return subprocess.run(command, capture_output=True, text=True, check=False, env=self._environment, timeout=30)
+        return subprocess.run(command, capture_output=True, text=True, check=False, env=self.environment, timeout=30)
 
     def place(self, gateways: Sequence[str], *, out: Collection[str] = ()) -> None:
         """Writes the addresses. ``out``: those among them that get no new requests."""
@@ -202,11 +202,11 @@ class HAProxy(Proxy):
 
     def __init__(self, folder: Path, gateways: Sequence[str], *, certificate: Certificate | None = None) -> None:
         super().__init__(folder, gateways, certificate=certificate)
-        self._environment |= {"EDGE_BIND": f"127.0.0.1:{self.port}", "EDGE_CERT": "none"}
+        self.environment |= {"EDGE_BIND": f"127.0.0.1:{self.port}", "EDGE_CERT": "none"}
         if certificate is not None:
             pem = self.folder / "edge.pem"
             pem.write_bytes(certificate.cert.read_bytes() + certificate.key.read_bytes())
-            self._environment["EDGE_CERT"] = str(pem)
+            self.environment["EDGE_CERT"] = str(pem)
 
     def place(self, gateways: Sequence[str], *, out: Collection[str] = ()) -> None:
         lines = [

@@ -53,7 +53,9 @@ class Asked:
         headers: Mapping[str, str] | None = None,
         tls: ssl.SSLContext | None = None,
         patience: float = PATIENCE_SECONDS,
+        keep: bool = False,
     ) -> None:
+        """``keep``: the connection, for another request; it is closed with the first answer otherwise."""
         address = urlsplit(url)
         assert address.hostname is not None
         host, port = address.hostname, address.port
@@ -62,6 +64,7 @@ class Asked:
         else:
             self._connection = http.client.HTTPSConnection(host, port, timeout=patience, context=tls)
         self._reply: http.client.HTTPResponse | None = None
+        self._keep = keep
         self._request = method, path
         self._headers = {"content-type": "application/json", "authorization": f"Bearer {KEY}", **(headers or {})}
         self.again(body)
@@ -83,11 +86,11 @@ class Asked:
         return self.reply.status
 
     def body(self) -> bytes:
-        """All of it. The connection is closed then."""
+        """All of it."""
         try:
             return self.reply.read()
         finally:
-            self._connection.close()
+            self._over()
 
     def event(self) -> Any:
         """The next one: its JSON, or ``[DONE]``. An AssertionError where the stream ends instead."""
@@ -105,8 +108,12 @@ class Asked:
         while found[-1] != DONE:
             found.append(self.event())
         assert self.reply.read().strip() == b""
-        self._connection.close()
+        self._over()
         return found
+
+    def _over(self) -> None:
+        if not self._keep:
+            self._connection.close()
 
     def text(self, length: int) -> str:
         """The next so many characters of the answer, as soon as they are there."""

@@ -64,16 +64,14 @@ def test_the_leader_example_is_what_the_builder_writes() -> None:
 
 def _without(name: str) -> Callable[[Proxy], None]:
     """``name``: a file of the proxy's folder."""
-
-    def remove(proxy: Proxy) -> None:
-        (proxy.folder / name).unlink()
-        proxy.command[:] = [word for word in proxy.command if word != str(proxy.folder / name)]
-
-    return remove
+    return lambda proxy: (proxy.folder / name).unlink()
 
 
 def _unset(name: str) -> Callable[[Proxy], None]:
-    return lambda proxy: proxy._environment.pop(name) and None  # type: ignore[attr-defined]
+    def unset(proxy: Proxy) -> None:
+        del proxy.environment[name]
+
+    return unset
 
 
 MISSING = [

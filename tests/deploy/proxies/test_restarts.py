@@ -35,22 +35,29 @@ def _both_gateways_take_requests(stage: Stage) -> None:
 
 @contextmanager
 def asking(stage: Stage, name: str) -> Iterator[list[str]]:
-    """Clients of every proxy who ask one thing after another until the context ends. What was wrong is in the list."""
+    """Clients of every proxy who ask one thing after another until the context ends; of two, one keeps its connection.
+    What was wrong is in the list."""
     over, wrong, done = threading.Event(), [], []  # type: ignore[var-annotated]
 
     def client(proxy: Proxy, number: int) -> None:
-        count = 0
+        count, kept = 0, None
         while not over.is_set():
             count += 1
             make = whole if count % 4 == 0 else scripted
-            asked = Asked(proxy.url, make(f"{name}-{proxy.name}-{number}-{count}", delay_ms=20))
+            body = make(f"{name}-{proxy.name}-{number}-{count}", delay_ms=20)
+            asked = kept or Asked(proxy.url, body, keep=bool(number))
             try:
+                if kept:
+                    kept.again(body)
                 text = text_of(asked)
             except (AssertionError, OSError, ValueError) as error:
                 text = f"{type(error).__name__}: {error}"
             if text != LETTERS:
                 wrong.append(f"{proxy.name}: {text[:300]}")
             done.append(proxy.name)
+            kept = asked if number else None
+        if kept:
+            kept.close()
 
     with ThreadPoolExecutor() as pool:
         clients = [pool.submit(client, proxy, number) for proxy in stage.proxies.values() for number in range(STREAMS)]

@@ -82,11 +82,11 @@ def test_connections_to_gateways_are_kept(kind: type[Proxy], tmp_path: Path) -> 
 
 def _several(proxy: Proxy, count: int) -> None:
     """Requests one after another on one connection."""
-    asked = Asked(proxy.url, BODY)
+    asked = Asked(proxy.url, BODY, keep=True)
     for _ in range(count - 1):
-        assert asked.reply.read() == b"{}"
+        assert asked.body() == b"{}"
         asked.again(BODY)
-    asked.body()
+    asked.close()
 
 
 @pytest.mark.parametrize(
