@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-contracts clients deploy-slow faults soak fleet bench bench-peers check format clean
+.PHONY: help setup demo test test-contracts clients deploy-slow faults soak fleet bench bench-peers deploy-check deploy-tools check format clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -13,7 +13,7 @@ setup: ## .venv with all that demo and tests need
 demo: setup ## a repository, a real Triton and the gateway on this machine; ARGS=--once ends after the answers
 	@$(PY) scripts/demo.py $(if $(MODEL),--model "$(MODEL)") $(if $(TOKENIZER),--tokenizer "$(TOKENIZER)") $(ARGS)
 
-test: setup check ## style, types and all tests
+test: setup deploy-tools check ## style, types and all tests
 	@$(PY) -m pytest $(ARGS)
 
 test-contracts: setup ## every release's model repository on a real tritonserver (minutes)
@@ -39,6 +39,12 @@ bench: setup ## what a token costs the gateway, with the goals beside the figure
 
 bench-peers: setup ## the same beside LiteLLM, Dynamo and routers, each installed under build/peers; ARGS=--aiperf checks our client
 	@$(PY) -m loadtest.peers $(ARGS)
+
+deploy-check: setup deploy-tools ## what deploy/ holds, read by the programs that would run it
+	@$(PY) -m pytest tests/deploy $(ARGS)
+
+deploy-tools: setup
+	@scripts/deploy-tools
 
 check: setup ## style and types
 	@$(PY) -m ruff check .
