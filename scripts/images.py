@@ -1,4 +1,5 @@
-"""Writes the table of images into deploy/README.md, from the builder's data; ``--check`` only says whether it is current.
+"""Writes the table of images into deploy/README.md, from the builder's data; ``--check`` only says whether it is
+current.
 
 It knows images.json and releases.json of ``model_repo_builder/contracts``. It must not know what a contract says.
 """
