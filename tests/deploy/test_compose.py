@@ -12,6 +12,7 @@ import pytest
 from gateway.server import ACCEPTED_SECONDS, LAST_SECONDS
 from gateway.settings import Settings
 from gateway.workers import PATIENCE_SECONDS
+from model_repo_builder.nginx import nginx_conf
 from tests.deploy import dockerfiles
 from tests.deploy.compose import ALONE, BESIDES, EVERYWHERE, FOLDER, OVER, needed, render, rendered, seconds
 from tests.deploy.launching import launched
@@ -181,6 +182,15 @@ def test_behind_the_proxy_the_gateway_is_not_published() -> None:
     project = rendered("one-gpu", "proxy")
     assert "ports" not in project["services"]["gateway"]
     assert [port["published"] for port in project["services"]["proxy"]["ports"]] == ["8080"]
+
+
+def test_the_proxy_of_leader_mode_knows_the_instances_that_the_launcher_starts() -> None:
+    project = rendered("leader")
+    options = launched(project["services"]["triton"]["command"])
+    steps = [number * options.port_step for number in range(options.instances)]
+    http, grpc = ([f"triton:{port + step}" for step in steps] for port in (options.http_port, options.grpc_port))
+    written = project["configs"]["instances"]["content"].replace("$$", "$")
+    assert written == nginx_conf(http, grpc, options.nginx_http_port, options.nginx_grpc_port)
 
 
 def test_monitoring_publishes_grafana_to_this_machine_alone() -> None:
