@@ -1,10 +1,12 @@
 """Parameters of the model → settings, and the sentences for what is wrong with them."""
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from model_repo_builder.triton_models.openvino.gguf_file import DamagedFile, check_gguf
+from model_repo_builder.triton_models.openvino.gguf_file import DamagedFile, check_gguf, opened_for_writing
 from model_repo_builder.triton_models.openvino.settings import SettingsError, read_settings
 
 FULL = {"max_seq_len": "2048", "vocab_size": "800", "eos_token_ids": "748, 746"}
@@ -85,3 +87,24 @@ def test_another_file_is_told(tmp_path: Path) -> None:
     path.write_text("this is no model")
     with pytest.raises(DamagedFile, match="not a GGUF file"):
         check_gguf(path)
+
+
+def test_a_file_that_may_be_written_is_loaded_where_it_lies(tiny_qwen_gguf: Path) -> None:
+    with opened_for_writing(tiny_qwen_gguf) as path:
+        assert path == tiny_qwen_gguf
+
+
+def test_a_file_that_may_only_be_read_is_loaded_from_a_copy(tiny_qwen_gguf: Path, tmp_path: Path) -> None:
+    """A program that runs may not be written by anybody, root included; see also tests/deploy/test_cpu_stage.py."""
+    program = tmp_path / "model.gguf"
+    shutil.copy(shutil.which("sleep") or "", program)
+    running = subprocess.Popen([program, "60"])
+    try:
+        with opened_for_writing(program) as path:
+            assert path != program
+            assert path.name == "model.gguf"
+            assert path.read_bytes() == program.read_bytes()
+        assert not path.parent.exists()
+    finally:
+        running.kill()
+        running.wait()

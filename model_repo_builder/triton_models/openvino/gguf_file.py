@@ -1,13 +1,19 @@
-"""Whether a GGUF file is whole, found from its header alone.
+"""Whether a GGUF file is whole, found from its header alone; and where the library that reads the weights can open it.
 
-The library that reads the weights maps the file and trusts it: a download that stopped half way crashes the whole
-process. So the header is walked first, and the end of the last tensor compared with the end of the file.
+That library maps the file and trusts it: a download that stopped half way crashes the whole process. So the header is
+walked first, and the end of the last tensor compared with the end of the file. It also opens the file for writing,
+though it never writes: where that is not allowed, as on a volume that is mounted read-only, it gets a copy to load.
 
 It knows the GGUF format, versions 2 and 3. It must not know what the tensors are for.
 """
 
+import contextlib
 import math
+import os
+import shutil
 import struct
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -52,6 +58,18 @@ def check_gguf(path: Path) -> None:
             raise DamagedFile(f"{path} ends inside its header: fetch it again") from None
     if needed > size:
         raise DamagedFile(f"{path} has {size} bytes of {needed}: it is cut off, fetch it again")
+
+
+@contextlib.contextmanager
+def opened_for_writing(path: Path) -> Iterator[Path]:
+    """The file itself, or a copy that is gone at the end: what is loaded from it stays."""
+    try:
+        os.close(os.open(path, os.O_RDWR))
+    except OSError:
+        with tempfile.TemporaryDirectory(prefix="gguf-") as folder:
+            yield Path(shutil.copyfile(path, Path(folder) / path.name))
+        return
+    yield path
 
 
 def _end_of_tensors(file: BinaryIO) -> int:

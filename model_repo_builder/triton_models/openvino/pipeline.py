@@ -20,13 +20,14 @@ It must not know Triton, nor what the tensors of a request are called.
 
 import secrets
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import openvino
 import openvino_genai
 
-from .gguf_file import DamagedFile, check_gguf
+from .gguf_file import DamagedFile, check_gguf, opened_for_writing
 from .grammar import FOREIGN, GrammarCompiler, control_ids, structured_output
 from .grammar import reason as compiler_reason
 from .guide import Guide
@@ -93,6 +94,10 @@ class Handle:
         self._handle.cancel()
 
 
+def _load(path: Path, scheduler: Any) -> Any:
+    return in_own_thread(lambda: openvino_genai.ContinuousBatchingPipeline(str(path), scheduler, "CPU", PROPERTIES))
+
+
 class Pipeline:
     def __init__(self, settings: Settings) -> None:
         scheduler = openvino_genai.SchedulerConfig()
@@ -102,11 +107,10 @@ class Pipeline:
         try:
             if settings.model_path.is_file():
                 check_gguf(settings.model_path)
-            self._pipeline = in_own_thread(
-                lambda: openvino_genai.ContinuousBatchingPipeline(
-                    str(settings.model_path), scheduler, "CPU", PROPERTIES
-                )
-            )
+                with opened_for_writing(settings.model_path) as path:
+                    self._pipeline = _load(path, scheduler)
+            else:
+                self._pipeline = _load(settings.model_path, scheduler)
         except DamagedFile as error:
             raise PipelineError(str(error)) from error
         except FOREIGN as error:
