@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -61,8 +62,9 @@ def render(names: Sequence[str], environment: Mapping[str, str]) -> Rendered:
     return Rendered(json.loads(done.stdout) if done.returncode == 0 else {}, done.stderr)
 
 
+@functools.cache
 def rendered(*names: str) -> dict[str, Any]:
-    """With all that is needed. An error is a failure of the test."""
+    """With all that is needed, once for each session. An error is a failure of the test."""
     result = render(names, needed(*names))
     assert result.project, result.error
     return result.project
