@@ -18,6 +18,7 @@ from tests.deploy.compose import EVERYWHERE, FOLDER, render, seconds
 from tests.deploy.tools import ROOT, absent, system_program
 from tests.support.triton import require
 
+pytestmark = pytest.mark.timeout(300)  # tritonserver and two gateway processes start in one test
 STAGE = Path(__file__).with_name("stage.py")
 NAMESPACES = ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--propagation", "private"]
 BIN = Path(sys.executable).parent
