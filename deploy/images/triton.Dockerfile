@@ -20,8 +20,8 @@ WORKDIR /source
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY gateway gateway
 COPY model_repo_builder model_repo_builder
-# Without dependencies: NVIDIA's image has its own transformers and numpy, which must stay as they are. tomli is for
-# images with Python 3.10.
+# The project's own wheel alone; what it needs comes below, next to what NVIDIA's image has. tomli is for images with
+# Python 3.10.
 RUN pip wheel --no-build-isolation --no-deps --wheel-dir /wheels . \
     && pip download --no-deps --only-binary :all: --platform any --constraint constraints.txt --dest /wheels tomli
 
@@ -35,8 +35,15 @@ LABEL org.opencontainers.image.title="qwen-triton" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.base.name="nvcr.io/nvidia/tritonserver:${TRITON_TAG}"
+# The builder reads Triton's messages by tritonclient: the newest one that goes with the protobuf of the image. Nothing
+# that is in the image may change: TensorRT-LLM was made for it.
+# hadolint ignore=DL3013
 RUN --mount=type=bind,from=wheels,source=/wheels,target=/wheels \
-    PIP_BREAK_SYSTEM_PACKAGES=1 python3 -m pip install --no-cache-dir --no-index --no-deps /wheels/*.whl
+    python3 -m pip list --format=freeze >/tmp/there.txt \
+    && export PIP_BREAK_SYSTEM_PACKAGES=1 \
+    && PIP_CONSTRAINT=/tmp/there.txt python3 -m pip install --no-cache-dir --only-binary :all: 'tritonclient[grpc]' \
+    && python3 -m pip install --no-cache-dir --no-index --no-deps /wheels/*.whl \
+    && rm /tmp/there.txt
 COPY deploy/images/healthcheck.py /opt/deploy/healthcheck.py
 # What build.lock.json says of the image.
 ENV MODEL_REPO_BUILDER_IMAGE=nvcr.io/nvidia/tritonserver:${TRITON_TAG} \

@@ -77,8 +77,8 @@ def test_the_context_is_closed_but_for_what_is_copied() -> None:
         assert not any(fnmatch.fnmatch(secret, line[1:]) for line in lines if line.startswith("!")), secret
 
 
-def test_the_builder_needs_nothing_that_its_image_installs_without_dependencies_would_lack() -> None:
-    """In NVIDIA's image the wheel comes alone; the Python models run beside NVIDIA's own packages."""
+def test_the_image_of_nvidia_gets_all_that_the_builder_imports() -> None:
+    """Its wheel comes without dependencies there. The Python models run beside NVIDIA's own packages."""
     foreign = set()
     for path in (ROOT / "model_repo_builder").rglob("*.py"):
         if "triton_models" in path.parts:
@@ -89,8 +89,12 @@ def test_the_builder_needs_nothing_that_its_image_installs_without_dependencies_
                 names = [node.module]
             foreign |= {name.partition(".")[0] for name in names}
     foreign -= {*sys.stdlib_module_names, "model_repo_builder", "tomllib"}
-    # tritonclient comes with NVIDIA's image; gguf is for the CPU engine and imported late; the last is installed.
-    assert foreign <= {"tritonclient", "grpc", "google", "gguf", "numpy", "tensorrt_llm", "tomli"}, foreign
+    # tritonclient[grpc] brings grpc, google.protobuf and numpy.
+    assert foreign == {"tritonclient", "grpc", "google", "tomli"}
+    text = " ".join(each.rest for each in instructions("triton") if each.word == "RUN")
+    assert "'tritonclient[grpc]'" in text
+    assert "--dest /wheels tomli" in text
+    assert "PIP_CONSTRAINT=/tmp/there.txt" in text
 
 
 def test_the_table_in_the_readme_is_the_data() -> None:
