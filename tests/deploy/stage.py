@@ -17,6 +17,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -69,7 +70,7 @@ def _healthy(service: dict[str, Any], process: subprocess.Popen[bytes]) -> bool:
     while process.poll() is None and time.monotonic() < deadline:
         if subprocess.run(_entered(service, service["healthcheck"]), capture_output=True, check=False).returncode == 0:
             return True
-        time.sleep(_POLL_SECONDS)
+        threading.Event().wait(_POLL_SECONDS)
     return False
 
 
