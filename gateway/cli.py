@@ -101,6 +101,9 @@ def parser() -> argparse.ArgumentParser:
     serve.add_argument("--host", help="address to listen on (default 127.0.0.1; 0.0.0.0 for all)")
     serve.add_argument("--port", type=int, help="port to listen on (default 9000)")
     serve.add_argument("--workers", type=int, metavar="N", help="processes that share the port (default 1)")
+    serve.add_argument(
+        "--no-playground", dest="playground", action="store_false", default=None, help="no page for people at /"
+    )
     serve.add_argument("--log-level", choices=("debug", "info", "warning", "error"), help="(default info)")
     able = commands.add_parser(
         "capabilities",
@@ -120,7 +123,7 @@ def parser() -> argparse.ArgumentParser:
 
 def read_settings(args: argparse.Namespace, environ: Mapping[str, str]) -> Settings:
     """Settings from a parsed command line. SettingsError says what does not fit together."""
-    flags = {name: getattr(args, name) for name in ("host", "port", "workers", "log_level")}
+    flags = {name: getattr(args, name) for name in ("host", "port", "workers", "log_level", "playground")}
     single = {name: getattr(args, name) for name in ("triton", "tokenizer", "route", "max_model_len")}
     single["name"] = args.model
     given = {name: value for name, value in single.items() if value is not None}

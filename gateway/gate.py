@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -34,13 +34,16 @@ FOR_ADMINS = ("/metrics", "/debug")  # and what is below
 class Gate:
     """The keys in force and the counters of their limits; a context, inside of which the key file is watched."""
 
-    def __init__(self, settings: KeySettings, refused: Callable[[str], None]) -> None:
-        """Reads the key file; SettingsError where that fails. ``refused`` is told the reason of each refusal."""
+    def __init__(
+        self, settings: KeySettings, refused: Callable[[str], None], *, also_open: Collection[str] = ()
+    ) -> None:
+        """Reads the key file; SettingsError where that fails. ``refused`` is told the reason of each refusal.
+        ``also_open``: paths of what is the same for everybody."""
         self._settings = settings
         self._refused = refused
         self._file = KeyFile(Path(settings.file)) if settings.file else None
         self._limiter = _limiter(settings) if settings.file else None  # without keys there are no limits
-        self._open = ALWAYS_OPEN | set(settings.open)
+        self._open = ALWAYS_OPEN | set(settings.open) | set(also_open)
         self._watch: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:

@@ -18,6 +18,7 @@ from gateway.gate import Gate
 from gateway.http.answer import EndpointSettings
 from gateway.http.app import create_app
 from gateway.http.closing import Closing
+from gateway.http.playground import Playground
 from gateway.lineup import Lineup
 from gateway.metrics import Metrics
 from gateway.reload import SettingsFile, updates
@@ -61,7 +62,14 @@ async def serve(
     force."""
     server = settings.server
     tls = ServerTls(server.tls_cert, server.tls_key) if server.tls_cert else None
-    gate = Gate(settings.keys, lambda reason: metrics.refused.labels(reason).inc())
+    page = None
+    if server.playground:
+        page = Playground(max_body_bytes=server.max_body_bytes, keys_needed=bool(settings.keys.file))
+    gate = Gate(
+        settings.keys,
+        lambda reason: metrics.refused.labels(reason).inc(),
+        also_open=() if page is None else page.paths,
+    )
     wiring = Wiring(settings, metrics)
     lineup = Lineup(settings, wiring)
     service = Service(lineup.models, metrics, wiring.attempts, wiring.admission, strict=server.strict)
@@ -69,7 +77,7 @@ async def serve(
     edge = EndpointSettings(server.max_body_bytes, server.ping_seconds, server.reasoning_names)
     closing = Closing()
     process = Server(
-        create_app(service, embedder, metrics, edge, closing, gate),
+        create_app(service, embedder, metrics, edge, closing, gate, page),
         closing,
         drain_seconds=server.drain_seconds,
         grace_seconds=server.grace_seconds,

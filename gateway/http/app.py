@@ -15,13 +15,14 @@ from gateway.core.reply import messages as anthropic
 from gateway.core.reply.wire import error_body
 from gateway.embedder import Embedder
 from gateway.gate import Gate
-from gateway.http import embeddings, messages, openai, ops, responses, tokenization
+from gateway.http import embeddings, messages, openai, ops, playground, responses, tokenization
 from gateway.http.access import Access
 from gateway.http.answer import Answering, EndpointSettings
 from gateway.http.body import json_response
 from gateway.http.closing import Closing, ClosingRequests
 from gateway.http.description import describe
 from gateway.http.middleware import RequestLog
+from gateway.http.playground import Playground
 from gateway.metrics import Metrics
 from gateway.service import Service
 
@@ -29,9 +30,15 @@ logger = logging.getLogger("gateway")
 
 
 def create_app(
-    service: Service, embedder: Embedder, metrics: Metrics, settings: EndpointSettings, closing: Closing, gate: Gate
+    service: Service,
+    embedder: Embedder,
+    metrics: Metrics,
+    settings: EndpointSettings,
+    closing: Closing,
+    gate: Gate,
+    page: Playground | None = None,
 ) -> FastAPI:
-    """The application on a wired service; whoever made that starts and closes it."""
+    """The application on a wired service; whoever made that starts and closes it. ``page``: at ``/``, for people."""
     app = FastAPI(
         title="Qwen on Triton",
         version=__version__,
@@ -45,6 +52,8 @@ def create_app(
     app.include_router(responses.router(answering))
     app.include_router(tokenization.router(answering))
     app.include_router(ops.router(service, embedder, metrics, closing))
+    if page is not None:
+        app.include_router(playground.router(page))
     app.add_middleware(ClosingRequests, closing=closing, reply=_reply)
     app.add_middleware(Access, gate=gate, reply=_reply)
     app.add_middleware(RequestLog)

@@ -13,7 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 logger = logging.getLogger("gateway.access")
 
 _ACCEPTABLE = re.compile(r"[!-~]{1,128}")
-_QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
+# Asked again and again, and the files of the playground, of which there are many.
+_QUIET = re.compile(r"/(?:healthz|readyz|metrics|debug/endpoints|playground/[\w.]+)")
 
 
 class RequestLog:
@@ -49,7 +50,7 @@ class RequestLog:
                 status = 500  # what answers is around us, and the client is still there
             raise
         finally:
-            if scope["path"] not in _QUIET or status in (401, 403):
+            if not _QUIET.fullmatch(scope["path"]) or status in (401, 403):
                 caller = getattr(scope["state"].get("caller"), "name", "")  # of a key: its name, never itself
                 logger.info(
                     "%s %s %s %d %.0fms%s",

@@ -25,6 +25,7 @@ class ServerSettings:
     tls_cert: str = ""  # PEM files of the certificate with its chain, and of its key: then clients speak HTTPS
     tls_key: str = ""
     strict: bool = False  # whether fields that nobody knows are refused
+    playground: bool = True  # a page for people at /
     transport: str = "h2"  # to Triton: "h2", our own reader of HTTP/2, or "grpc", Google's library
     reasoning_field: str = "reasoning_content"  # or "reasoning", or "both": where thinking is given out
 

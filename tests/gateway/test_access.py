@@ -21,6 +21,7 @@ from gateway.gate import Gate
 from gateway.http.answer import EndpointSettings
 from gateway.http.app import create_app
 from gateway.http.closing import Closing
+from gateway.http.playground import Playground
 from gateway.metrics import Metrics
 from gateway.service import Service
 from gateway.settings.deadlines import Deadlines
@@ -30,14 +31,15 @@ from tests.gateway.core.test_keys import ALICE, BOB, table
 OPEN = "/healthz"
 
 
-def application(settings: KeySettings) -> Any:
+def application(settings: KeySettings, page: Playground | None = None) -> Any:
     """The real application, serving no model."""
     metrics = Metrics()
     attempts = Attempts(Deadlines(), lambda model: None)
     service = Service({}, metrics, attempts, Admission(QueueLimits(), metrics))
     embedder = Embedder({}, metrics, attempts, strict=False)
-    gate = Gate(settings, lambda reason: metrics.refused.labels(reason).inc())
-    return create_app(service, embedder, metrics, EndpointSettings(1_000_000, 15), Closing(), gate)
+    also_open = () if page is None else page.paths
+    gate = Gate(settings, lambda reason: metrics.refused.labels(reason).inc(), also_open=also_open)
+    return create_app(service, embedder, metrics, EndpointSettings(1_000_000, 15), Closing(), gate, page)
 
 
 def routes(found: list[BaseRoute]) -> Iterator[tuple[str, str]]:

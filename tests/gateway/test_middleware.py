@@ -51,3 +51,29 @@ async def test_the_status_of_the_log(app: object, status: int, caplog: pytest.Lo
         await RequestLog(app)(scope, receive, send)  # type: ignore[arg-type]
     (line,) = caplog.messages
     assert line.startswith(f"me GET /v1/models {status} ")
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "lines"),
+    [
+        ("/healthz", 200, 0),
+        ("/debug/endpoints", 200, 0),
+        ("/playground/main.js", 200, 0),
+        ("/", 200, 1),
+        ("/v1/models", 200, 1),
+        ("/metrics", 401, 1),
+        ("/playground/main.js/..", 401, 1),
+    ],
+)
+async def test_what_is_asked_again_and_again_is_logged_only_where_it_is_refused(
+    path: str, status: int, lines: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def replies(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": status, "headers": []})
+
+    async def ignored(*_: Message) -> Message:
+        return {"type": "http.disconnect"}
+
+    with caplog.at_level(logging.INFO, logger="gateway.access"):
+        await RequestLog(replies)({"type": "http", "method": "GET", "path": path, "headers": []}, ignored, ignored)  # type: ignore[arg-type]
+    assert len(caplog.messages) == lines
