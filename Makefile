@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-contracts clients deploy-slow faults soak fleet bench bench-peers deploy-check deploy-tools check format clean
+.PHONY: help setup demo test test test-contracts clients deploy-slow ui-test faults soak fleet bench bench-peers deploy-check deploy-tools check format clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,6 +16,9 @@ demo: setup ## a repository, a real Triton and the gateway on this machine; ARGS
 test: setup deploy-tools check ## style, types and all tests
 	@$(PY) -m pytest $(ARGS)
 
+test: setup check ## style, types and all tests but those in a browser
+	@$(PY) -m pytest --ignore=tests/ui $(ARGS)
+
 test-contracts: setup ## every release's model repository on a real tritonserver (minutes)
 	@TEST_CONTRACTS=all $(PY) -m pytest tests/model_repo_builder/triton_models/test_contracts_on_triton.py $(ARGS)
 
@@ -24,6 +27,9 @@ clients: setup ## every client people use, each in an environment of its own, ag
 
 deploy-slow: setup ## a silence of 95 seconds through nginx, HAProxy and Envoy (minutes)
 	@TEST_SLOW=1 $(PY) -m pytest tests/deploy/proxies/test_silence.py $(ARGS)
+
+ui-test: setup ## the playground in a real Chromium, in front of a real gateway and tritonserver
+	@$(PY) -m pytest tests/ui tests/gateway/test_playground.py $(ARGS)
 
 faults: setup ## kill, freeze, overload and reload real Tritons and gateways; a table of what was lost (minutes)
 	@$(PY) -m loadtest.faults --output build/faults $(ARGS)
