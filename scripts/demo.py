@@ -165,7 +165,7 @@ def demo(args: argparse.Namespace, folder: Path) -> None:
             f"\nTry it yourself:\n\n  curl -N {base_url}/v1/chat/completions -H 'content-type: application/json' \\\n"
             f'    -d \'{{"model": "{MODEL}", "stream": true, '
             f'"messages": [{{"role": "user", "content": "{questions[0]}"}}]}}\'\n\n'
-            f"The API's description is at {base_url}/docs."
+            f"Or chat in a browser: {base_url}/ (the API's description is at {base_url}/docs)."
         )
         if args.once:
             return
