@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test test-contracts clients deploy-slow ui-test faults soak fleet bench bench-peers deploy-check deploy-tools check format clean
+.PHONY: help setup demo test test-contracts clients deploy-slow ui-test faults soak fleet bench bench-peers deploy-check deploy-tools check format clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -13,10 +13,7 @@ setup: ## .venv with all that demo and tests need
 demo: setup ## a repository, a real Triton and the gateway on this machine; ARGS=--once ends after the answers
 	@$(PY) scripts/demo.py $(if $(MODEL),--model "$(MODEL)") $(if $(TOKENIZER),--tokenizer "$(TOKENIZER)") $(ARGS)
 
-test: setup deploy-tools check ## style, types and all tests
-	@$(PY) -m pytest $(ARGS)
-
-test: setup check ## style, types and all tests but those in a browser
+test: setup deploy-tools check ## style, types and all tests but those in a browser
 	@$(PY) -m pytest --ignore=tests/ui $(ARGS)
 
 test-contracts: setup ## every release's model repository on a real tritonserver (minutes)
