@@ -84,7 +84,7 @@ class HuggingFaceTokenizer:
             text = self._template.render(chat, end=end)
             return Prompt(text, tuple(_ids(self._backend, text, param="messages")))
         try:
-            messages, tools = self._quote.marked(chat.messages, mark), self._quote.marked(chat.tools, mark)
+            messages, tools = (tuple(self._quote.marked(each, mark)) for each in (chat.messages, chat.tools))
             options = {name: self._quote.marked(value, mark) for name, value in chat.options.items()}
         except RecursionError as exc:
             raise RequestError("The messages are nested too deeply.", param="messages") from exc

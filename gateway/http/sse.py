@@ -48,12 +48,28 @@ class DeltaStream(EventSourceResponse):
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """As sse-starlette's, without its task group and its watch for the server's end, which ``Closing`` brings: they
+        cost more than all the rest of a short answer."""
         self._ending = ending(scope)
         self._exchange = exchange(scope)
+        sending = asyncio.ensure_future(self._stream_response(send))
+        leaving = asyncio.ensure_future(self._listen_for_disconnect(receive))
+        beside = [leaving]
+        pinging = None
+        if self.ping_interval:
+            pinging = asyncio.get_running_loop().call_later(
+                self.ping_interval, lambda: beside.append(asyncio.ensure_future(self._ping(send)))
+            )
         try:
-            await super().__call__(scope, receive, send)
+            await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)
+            if sending.done():
+                sending.result()
         finally:
-            await ended(self._work)
+            self.active = False
+            if pinging is not None:
+                pinging.cancel()
+            for task in (self._work, sending, *beside):
+                await ended(task)
 
     async def _stream_response(self, send: Send) -> None:
         """Takes the place of sse-starlette's loop: deltas come by themselves."""
