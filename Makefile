@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-contracts clients deploy-slow ui-test faults soak fleet bench bench-peers deploy-check deploy-tools check format clean
+.PHONY: help setup demo test test-contracts clients deploy-slow ui-test faults soak fleet bench bench-peers deploy-check deploy-tools compiled check format clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ deploy-check: setup deploy-tools ## what deploy/ holds, read by the programs tha
 
 deploy-tools: setup
 	@scripts/deploy-tools
+
+compiled: setup ## a wheel of the gateway whose token path is C (mypyc), and its tests; minutes, takes a C compiler
+	@scripts/compiled $(ARGS)
 
 check: setup ## style and types
 	@$(PY) -m ruff check .

@@ -163,6 +163,10 @@ class Pipeline:
             self._tokens += self._logprobs.take(len(text))
         return self._stop.matched is not None or self._parser.done
 
+    def _matched(self) -> bool:
+        """A method, because what is asked twice in a row changes in between."""
+        return self._stop.matched is not None
+
     def _push_text(self, text: str, parts: list[Part]) -> None:
         if self._texts is None:
             self._texts = []
@@ -198,9 +202,9 @@ class Pipeline:
 
     def _finish(self, parts: list[Part], reason: FinishReason) -> Delta:
         self.finished = True
-        if self._stop.matched is None and not self._parser.done:
+        if not self._matched() and not self._parser.done:
             tail = self._stopped(self._detokenizer.flush())
-            if self._stop.matched is None:
+            if not self._matched():
                 tail += self._stop.flush()
                 if self._logprobs is not None:
                     self._tokens += self._logprobs.flush()

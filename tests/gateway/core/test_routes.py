@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -59,9 +60,8 @@ TEXT_AND_IDS = ModelSignature(
 )
 
 
-def changed(signature: ModelSignature, **fields: object) -> ModelSignature:
-    values = {name: getattr(signature, name) for name in ModelSignature.__slots__}
-    return ModelSignature(**{**values, **fields})
+def changed(signature: ModelSignature, **fields: Any) -> ModelSignature:
+    return replace(signature, **fields)
 
 
 def without(signature: ModelSignature, *names: str) -> ModelSignature:
