@@ -35,9 +35,9 @@ class QueueLimits:
     queue_requests: int = 1000  # 0: nothing waits, what has no room is refused at once
     queue_tokens: int = 1_000_000  # of all waiting prompts together
     queue_seconds: float = 30.0  # in the queue; then the request is refused
-    weight_high: float = 16.0
-    weight_normal: float = 4.0
-    weight_low: float = 1.0
+    weight_high: float = 16.0  # share of keys with priority "high"
+    weight_normal: float = 4.0  # of all others
+    weight_low: float = 1.0  # of keys with priority "low"
 
     def __post_init__(self) -> None:
         if not 0 <= self.queue_requests <= 100_000:

@@ -21,7 +21,7 @@ RANGES: dict[str, tuple[float, float]] = {
 class Edge:
     """Bounds for clients that are slow, endless or hostile. The size of a body is [server] max_body_bytes."""
 
-    max_headers: int = 100
+    max_headers: int = 100  # of one request
     max_header_bytes: int = 64 * 1024  # of all headers of a request and its URL together
     head_seconds: float = 10.0  # from the connection, or a request's first byte, to the end of its headers
     body_seconds: float = 30.0  # for a body to arrive, and a second more for each 64 KiB of it
@@ -32,4 +32,4 @@ class Edge:
         for name, (least, most) in RANGES.items():
             value = getattr(self, name)
             if not least <= value <= most:
-                raise SettingsError(f"[edge] {name} must be {least:g} to {most:g}, not {value:g}.")
+                raise SettingsError(f"[edge] {name} must be {least:.10g} to {most:.10g}, not {value:g}.")

@@ -17,7 +17,7 @@ class KeySettings:
     """Without ``file`` every route is open to everybody. With it, every route but /healthz needs a key."""
 
     file: str = ""  # TOML with [[keys]], as `gateway keys new` writes it; looked at again and again while serving
-    open: tuple[str, ...] = ()  # of OPENABLE: routes that need no key even so
+    open: tuple[str, ...] = ()  # routes that need no key even so
     poll_seconds: float = 1.0  # between looks at the file
     assumed_answer_tokens: int = 1024  # charged to tokens_per_minute at most, before the answer's length is known
     redis: str = field(default="", repr=False)  # redis://, rediss:// or unix:// URL: gateways count together

@@ -26,13 +26,13 @@ class ModelSettings:
     triton: tuple[str, ...] = ("127.0.0.1:8001",)  # of gRPC: host:port, dns:NAME:PORT or file:PATH, one or several
     triton_metrics: str | None = None  # such as "http://{host}:8002/metrics": then load is read from it
     triton_tls: Mapping[str, object] = field(default_factory=dict)  # ca, cert, key, server_name: TLS to Triton
-    route: str = "auto"
+    route: str = "auto"  # which of Triton's models is asked; auto: direct, else llmapi, ensemble, bls
     max_model_len: int | None = None  # tokens of prompt and answer; None: from the tokenizer's folder
     eos_token_ids: tuple[int, ...] = ()  # the chat end first; empty: from the tokenizer's folder
-    vocab_size: int | None = None
-    direct: str = "tensorrt_llm"
-    ensemble: str = "ensemble"
-    bls: str = "tensorrt_llm_bls"
+    vocab_size: int | None = None  # length of the engine's logits; without it route direct refuses logit_bias
+    direct: str = "tensorrt_llm"  # name of the engine's Triton model, for routes direct and llmapi
+    ensemble: str = "ensemble"  # name of the Triton model of route ensemble
+    bls: str = "tensorrt_llm_bls"  # name of the Triton model of route bls
     tokens_per_block: int | None = None  # of the engine's KV cache: then usage tells cached tokens
     adapters: Mapping[str, int] = field(default_factory=dict)  # LoRA: what clients send as "model" → its task id
 
@@ -75,7 +75,7 @@ class EmbeddingSettings:
     """One model for /v1/embeddings: ``[[embeddings]]`` of gateway.toml."""
 
     name: str  # what clients send as "model"
-    triton_model: str
+    triton_model: str  # its name in Triton
     triton: tuple[str, ...] = ("127.0.0.1:8001",)  # of gRPC: host:port
     triton_tls: Mapping[str, object] = field(default_factory=dict)  # ca, cert, key, server_name: TLS to Triton
     tokenizer: str | None = None  # folder with tokenizer.json: to count tokens, and for a model that takes token ids

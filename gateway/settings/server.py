@@ -14,16 +14,16 @@ MOST_WORKERS = 256  # a typing error, not a machine
 class ServerSettings:
     """Where the gateway listens, and how it treats requests. Each may be set by GATEWAY_<NAME> and some by a flag."""
 
-    host: str = "127.0.0.1"
-    port: int = 9000
-    max_body_bytes: int = 16 * 1024 * 1024
+    host: str = "127.0.0.1"  # address to listen on; 0.0.0.0: all
+    port: int = 9000  # 0: one that is free
+    max_body_bytes: int = 16 * 1024 * 1024  # of a request; larger ones get 413
     ping_seconds: int = 15  # between comments on a silent stream, so that proxies keep it open
     workers: int = 1  # processes that share the port
     drain_seconds: float = 0.0  # at shutdown: not ready, but serving, for as long as balancers take to see it
     grace_seconds: float = 30.0  # at shutdown: for requests in flight, before they are ended with an error
-    log_level: str = "info"
+    log_level: str = "info"  # what is logged: this and what is graver
     tls_cert: str = ""  # PEM files of the certificate with its chain, and of its key: then clients speak HTTPS
-    tls_key: str = ""
+    tls_key: str = ""  # the key's file, without a password
     strict: bool = False  # whether fields that nobody knows are refused
     playground: bool = True  # a page for people at /
     transport: str = "h2"  # to Triton: "h2", our own reader of HTTP/2, or "grpc", Google's library

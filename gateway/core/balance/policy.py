@@ -31,7 +31,7 @@ class Balance:
     failures: int = 3  # in a row on one endpoint, to be ejected
     probe_failures: int = 2  # probes without an answer in a row, to be down
     eject_seconds: float = 2.0  # first ejection; each further one lasts twice as long
-    eject_max_seconds: float = 120.0
+    eject_max_seconds: float = 120.0  # the longest ejection
     max_ejected_share: float = 0.5  # of the endpoints that live may be ejected for failing or slow requests
     trials: int = 2  # requests that must succeed, one after another, on an endpoint that comes back from ejection
     slow_start_seconds: float = 10.0  # over which an endpoint that came back or came new gets to its full share
