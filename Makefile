@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-contracts clients deploy-slow ui-test faults soak fleet bench bench-peers deploy-check deploy-tools compiled check format clean
+.PHONY: help setup demo test test-contracts clients docs deploy-slow ui-test faults soak fleet bench bench-peers deploy-check deploy-tools compiled check format clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,10 @@ test-contracts: setup ## every release's model repository on a real tritonserver
 
 clients: setup ## every client people use, each in an environment of its own, against a gateway (minutes, gigabytes); ARGS="--only llm"
 	@$(PY) -m tests.clients $(ARGS)
+
+docs: setup ## the documentation as a site in build/site; links and anchors are checked, warnings are errors
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict $(ARGS)
+	@echo "build/site/index.html; to read while you write: .venv/bin/python -m mkdocs serve"
 
 deploy-slow: setup ## a silence of 95 seconds through nginx, HAProxy and Envoy (minutes)
 	@TEST_SLOW=1 $(PY) -m pytest tests/deploy/proxies/test_silence.py $(ARGS)
