@@ -23,6 +23,7 @@ def router(embedder: Embedder, settings: EndpointSettings) -> APIRouter:
 
     @routes.post("/embeddings", openapi_extra=described(EmbeddingRequest))
     async def embeddings(request: Request) -> Response:
+        """Vectors of texts or of token ids, as floats or base64."""
         raw = await read_body(request, settings.max_body_bytes)
         asked = await asyncio.to_thread(parse_embeddings, raw)
         permit(request, asked.model)

@@ -36,6 +36,7 @@ def router(answering: Answering) -> APIRouter:
 
     @routes.post("", openapi_extra=described(MessagesRequest))
     async def create(request: Request) -> Response:
+        """A chat's next message, as Anthropic's messages: whole, or with `stream` as its events."""
         raw = await read_body(request, limit)
         asked = parse_messages(raw)
         permit(request, asked.model)

@@ -32,6 +32,7 @@ def router(answering: Answering, embedder: Embedder) -> APIRouter:
 
     @routes.post("/chat/completions", openapi_extra=described(ChatRequest))
     async def chat_completions(request: Request) -> Response:
+        """A chat's next message, as OpenAI's chat completions: whole, or with `stream` as events."""
         raw = await read_body(request, settings.max_body_bytes)
         chat = await offloaded(lambda: parse_chat(raw), len(raw), long=LONG_BODY)
         permit(request, chat.model)
@@ -57,6 +58,7 @@ def router(answering: Answering, embedder: Embedder) -> APIRouter:
 
     @routes.post("/completions", openapi_extra=described(CompletionRequest))
     async def completions(request: Request) -> Response:
+        """A text's continuation, as OpenAI's older completions: no chat template, no tools."""
         raw = await read_body(request, settings.max_body_bytes)
         completion = await offloaded(lambda: parse_completion(raw), len(raw), long=LONG_BODY)
         permit(request, completion.model)
@@ -91,6 +93,7 @@ def router(answering: Answering, embedder: Embedder) -> APIRouter:
 
     @routes.get("/models")
     async def list_models(request: Request) -> Response:
+        """The models that the caller may use, LoRA adapters among them."""
         cards = [await _card(service, each) for each in service.models.values() if may_use(request, each.name)]
         cards += [
             await _embedding_card(embedder, each) for each in embedder.models.values() if may_use(request, each.name)
@@ -99,6 +102,7 @@ def router(answering: Answering, embedder: Embedder) -> APIRouter:
 
     @routes.get("/models/{model:path}")
     async def one_model(request: Request, model: str) -> Response:
+        """One model with its `capabilities`: its route, and what it cannot do."""
         permit(request, model)
         if model in embedder.models:
             return json_response(await _embedding_card(embedder, embedder.model(model)))

@@ -37,6 +37,7 @@ def router(answering: Answering) -> APIRouter:
 
     @routes.post("", openapi_extra=described(ResponsesRequest))
     async def create(request: Request) -> Response:
+        """A response, as OpenAI's newer API: whole, or with `stream` as its events. Nothing is stored."""
         raw = await read_body(request, limit)
         asked, translation = await _read(raw)
         permit(request, asked.model)

@@ -67,6 +67,7 @@ def router(answering: Answering) -> APIRouter:
 
     @routes.get("/version")
     async def version() -> Response:
+        """The gateway's version."""
         return json_response({"version": __version__})
 
     return routes
