@@ -17,6 +17,7 @@ from gateway.core.balance import Outcome, Work
 from gateway.core.errors import GatewayError, UpstreamError, UpstreamTimeout, UpstreamUnavailable
 from gateway.core.routes.decode import joined
 from gateway.core.types import Generate, Piece, Tokenizer
+from gateway.metrics import recording
 from gateway.settings.deadlines import Deadlines
 from gateway.triton.backend import Backend
 from gateway.triton.member import Leased, Served
@@ -84,6 +85,8 @@ class Attempts:
         try:
             while True:
                 leased = await self._lease(pool, job.work, ledger.failures)
+                if (record := recording.get()) is not None:
+                    record.on(leased.address)
                 attempt = self._attempt if not self.deadlines.hedge_seconds else self._hedged
                 try:
                     await attempt(pool, leased, job, ledger)

@@ -2,31 +2,50 @@
 
 It knows counters and a clock. It must not know HTTP or Triton. Every label value comes from settings or from a fixed
 set, never from a client.
+
+A token costs a look at the clock and an addition in a list: the token path is a dozen microseconds long, and one
+``observe`` of prometheus_client takes two of them. What a generation counted goes into the histograms at its end.
 """
 
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
+from collections.abc import Sequence
+from contextvars import ContextVar
 from types import TracebackType
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from typing_extensions import Self
 
+from gateway.board import Board
+from gateway.core.balance import Outcome
 from gateway.core.errors import GatewayError
-from gateway.core.types import Delta
+from gateway.core.types import Delta, Usage
 
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
-
+_DURATIONS = (*_SECONDS, 300.0, 600.0, 1800.0)
 _WAITS = (0.0, *_SECONDS)  # who did not wait has a bucket of its own
+_GAPS = (0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 10.0)
+_LAGS = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
+
+ERRORS = {Outcome.REFUSED, Outcome.FAILED, Outcome.SILENT}  # kinds of errors of a Triton
+
+# Of the request that this code works for: where its generations' recorders gather, and the one under way.
+recorders: ContextVar[list[Recorder] | None] = ContextVar("recorders", default=None)
+recording: ContextVar[Recorder | None] = ContextVar("recording", default=None)
 
 
 class Metrics:
     """All metrics of a gateway, in a registry of their own."""
 
-    def __init__(self, shared: str | None = None) -> None:
-        """``shared``: the folder in which each of several processes keeps its values, to be given out together."""
+    def __init__(self, shared: str | None = None, worker: int = 0) -> None:
+        """``shared``: the folder in which each of several processes keeps its values, to be given out together.
+        ``worker``: the number of this one."""
         self.registry = CollectorRegistry()
+        self.board = Board(shared, worker)
+        self.registry.register(self.board)
         self._shared = shared
         model = ["model"]
         self.requests = Counter(
@@ -46,7 +65,14 @@ class Metrics:
             "gateway_request_duration_seconds",
             "Of generations.",
             model,
-            buckets=_SECONDS,
+            buckets=_DURATIONS,
+            registry=self.registry,
+        )
+        self.gaps = Gaps(
+            "gateway_inter_token_seconds",
+            "Between what a client gets of an answer and what it gets next: mostly a token each.",
+            model,
+            buckets=_GAPS,
             registry=self.registry,
         )
         self.queue_seconds = Histogram(
@@ -62,6 +88,10 @@ class Metrics:
             model,
             registry=self.registry,
         )
+        # kinds: refused (never begun there), failed (broken there), silent (a deadline passed)
+        self.upstream_errors = Counter(
+            "gateway_upstream_errors", "Errors of Tritons, retried or not.", ["model", "kind"], registry=self.registry
+        )
         self.queue_requests = self._gauge("gateway_queue_requests", "Generations waiting now.")
         self.queue_tokens = self._gauge("gateway_queue_tokens", "Tokens of the prompts that wait now.")
         # reasons: full, timeout, left (the client), streams (too many of one key)
@@ -75,8 +105,29 @@ class Metrics:
             ["reason"],
             registry=self.registry,
         )
-        self.prompt_tokens = Counter("gateway_prompt_tokens", "Tokens of prompts.", model, registry=self.registry)
-        self.generated_tokens = Counter("gateway_generated_tokens", "Tokens generated.", model, registry=self.registry)
+        self.prompt_tokens = self._tokens("gateway_prompt_tokens", "Tokens of prompts.")
+        self.cached_tokens = self._tokens("gateway_cached_tokens", "Tokens of prompts that were in the KV cache.")
+        self.generated_tokens = self._tokens("gateway_generated_tokens", "Tokens generated.")
+        self.reasoning_tokens = self._tokens("gateway_reasoning_tokens", "Tokens generated that were thinking.")
+        # paths: as routes declare them, so few; "other" where there is no such route
+        self.responses = Counter(
+            "gateway_http_responses",
+            "Answers of every kind by route; status 499: the client left before.",
+            ["path", "status"],
+            registry=self.registry,
+        )
+        self.loop_lag = Histogram(
+            "gateway_event_loop_lag_seconds",
+            "How late the event loop calls what is due.",
+            buckets=_LAGS,
+            registry=self.registry,
+        )
+        # Files of values are named by a worker's number: this counts on in whoever replaces one.
+        self.worker_starts = Counter(
+            "gateway_worker_starts",
+            "Serving processes that began, replaced ones included.",
+            registry=self.registry,
+        )
 
     def exposition(self) -> bytes:
         """What a scraper reads: of all processes, whichever is asked."""
@@ -84,50 +135,118 @@ class Metrics:
             return generate_latest(self.registry)
         merged = CollectorRegistry()
         MultiProcessCollector(merged, path=self._shared)  # type: ignore[no-untyped-call]
+        merged.register(self.board)
         return generate_latest(merged)
 
     def _gauge(self, name: str, what: str) -> Gauge:
         """By model; processes add up, those alive."""
         return Gauge(name, what, ["model"], registry=self.registry, multiprocess_mode="livesum")
 
+    def _tokens(self, name: str, what: str) -> Counter:
+        return Counter(name, what, ["model"], registry=self.registry)
+
     def recorder(self, model: str, prompt_tokens: int) -> Recorder:
         """A recorder for one generation of a configured model."""
         return Recorder(self, model, prompt_tokens)
 
 
+class Gaps(Histogram):
+    """A histogram that takes many observations at once, counted elsewhere."""
+
+    def add(self, counts: Sequence[int], total: float) -> None:
+        """``counts``: how many fell into each bucket, the last one's bound being infinity. ``total``: their sum."""
+        self._sum.inc(total)
+        for bucket, count in zip(self._buckets, counts, strict=True):
+            if count:
+                bucket.inc(count)
+
+
 class Recorder:
     """One generation, as a context: it is in flight inside, and has an outcome when left.
 
-    Outcomes: ``stop``, ``length`` and ``tool_calls`` as they finished, ``cancelled``, or the error's code.
+    Outcomes: ``stop``, ``length`` and ``tool_calls`` as they finished, ``cancelled``, or the error's code. Moments are
+    those of ``time.perf_counter``. What it knows afterwards is for the log and for traces.
     """
+
+    __slots__ = (
+        "_before",
+        "_gaps",
+        "_metrics",
+        "ended",
+        "endpoint",
+        "finish",
+        "first",
+        "last",
+        "model",
+        "outcome",
+        "prompt_tokens",
+        "queue_seconds",
+        "sent",
+        "started",
+        "usage",
+    )  # fmt: skip
 
     def __init__(self, metrics: Metrics, model: str, prompt_tokens: int) -> None:
         self._metrics = metrics
-        self._model = model
-        self._prompt_tokens = prompt_tokens
-        self._started = 0.0
-        self._first = False
-        self._outcome: str | None = None
+        self._before: Recorder | None = None
+        self._gaps = [0] * (len(_GAPS) + 1)
+        self.model = model
+        self.prompt_tokens = prompt_tokens
+        self.started = self.ended = 0.0
+        self.queue_seconds: float | None = None  # None: never let in
+        self.sent: float | None = None  # when the last Triton to be tried got it
+        self.endpoint: str | None = None  # that Triton
+        self.first: float | None = None  # when the first text came
+        self.last = 0.0  # and the last
+        self.finish: str | None = None
+        self.usage: Usage | None = None
+        self.outcome = "cancelled"
 
     def __enter__(self) -> Self:
-        self._started = time.perf_counter()
-        self._metrics.in_flight.labels(self._model).inc()
-        self._metrics.prompt_tokens.labels(self._model).inc(self._prompt_tokens)
+        self.started = time.perf_counter()
+        self._metrics.in_flight.labels(self.model).inc()
+        self._metrics.prompt_tokens.labels(self.model).inc(self.prompt_tokens)
+        if (gathered := recorders.get()) is not None:
+            gathered.append(self)
+        self._before = recording.get()
+        recording.set(self)
         return self
 
+    def admitted(self, seconds: float) -> None:
+        """It left the queue after so long."""
+        self.queue_seconds = seconds
+
+    def on(self, endpoint: str) -> None:
+        """It is sent to this Triton now."""
+        self.endpoint, self.sent = endpoint, time.perf_counter()
+
     def delta(self, delta: Delta) -> None:
-        """Notes the first text and the finish."""
-        if not self._first and delta.parts:
-            self._first = True
-            self._metrics.first_token.labels(self._model).observe(time.perf_counter() - self._started)
+        """Notes when text came, and the finish."""
+        now = time.perf_counter()
+        if self.first is not None:
+            self._gaps[bisect_left(_GAPS, now - self.last)] += 1
+            self.last = now
+        elif delta.parts:
+            self.first = self.last = now
         if delta.finish is not None:
-            self._outcome = delta.finish.reason
-            self._metrics.generated_tokens.labels(self._model).inc(delta.finish.usage.completion_tokens)
+            self.finish, self.usage = delta.finish.reason, delta.finish.usage
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        outcome = self._outcome
-        if outcome is None:
-            outcome = (error.code or error.type) if isinstance(error, GatewayError) else "cancelled"
-        self._metrics.in_flight.labels(self._model).dec()
-        self._metrics.requests.labels(self._model, outcome).inc()
-        self._metrics.duration.labels(self._model).observe(time.perf_counter() - self._started)
+        recording.set(self._before)
+        self.ended = time.perf_counter()
+        if self.finish is not None:
+            self.outcome = self.finish
+        elif isinstance(error, GatewayError):
+            self.outcome = error.code or error.type
+        metrics, model = self._metrics, self.model
+        metrics.in_flight.labels(model).dec()
+        metrics.requests.labels(model, self.outcome).inc()
+        metrics.duration.labels(model).observe(self.ended - self.started)
+        if self.first is not None:
+            metrics.first_token.labels(model).observe(self.first - self.started)
+            if self.last > self.first:
+                metrics.gaps.labels(model).add(self._gaps, self.last - self.first)
+        if (usage := self.usage) is not None:
+            metrics.generated_tokens.labels(model).inc(usage.completion_tokens)
+            metrics.cached_tokens.labels(model).inc(usage.cached_tokens or 0)
+            metrics.reasoning_tokens.labels(model).inc(usage.reasoning_tokens or 0)

@@ -9,6 +9,7 @@ import logging
 import signal
 import socket
 import sys
+import time
 from collections.abc import AsyncGenerator, Callable
 
 from gateway import __version__
@@ -32,6 +33,9 @@ logger = logging.getLogger("gateway")
 
 # How long the event loop waits for a thread that works on a long prompt to let it go on; Python's default is 5 ms.
 SWITCH_SECONDS = 0.0005
+
+LAG_SECONDS = 0.25  # between two looks at how late the event loop is
+LOOKS_PER_PAGE = 4  # of these for each time that other processes are told how things are
 
 
 async def serve_alone(source: SettingsFile, listener: socket.socket) -> None:
@@ -75,6 +79,7 @@ async def serve(
     service = Service(lineup.models, metrics, wiring.attempts, wiring.admission, strict=server.strict)
     embedder = Embedder(lineup.embeddings, metrics, wiring.attempts, strict=server.strict)
     edge = EndpointSettings(server.max_body_bytes, server.ping_seconds, server.reasoning_names)
+    metrics.board.watch(lambda: lineup.pools)
     closing = Closing()
     process = Server(
         create_app(service, embedder, metrics, edge, closing, gate, page),
@@ -101,6 +106,8 @@ async def serve(
                 changed()
         process.stop()
 
+    metrics.worker_starts.inc()
+    measuring = asyncio.ensure_future(measure(metrics))
     following: asyncio.Task[None] | None = None
     try:
         await lineup.start()
@@ -112,7 +119,20 @@ async def serve(
             following = asyncio.ensure_future(follow())
             await process.run(listener, started=started)
     finally:
-        if following is not None:
-            following.cancel()
-            await asyncio.gather(following, return_exceptions=True)
+        for task in (measuring, following):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
         await lineup.close()
+
+
+async def measure(metrics: Metrics) -> None:
+    """The lag of the event loop and the board's page, as long as the process serves."""
+    looks = 0
+    while True:
+        due = time.perf_counter() + LAG_SECONDS
+        await asyncio.sleep(LAG_SECONDS)
+        metrics.loop_lag.observe(max(0.0, time.perf_counter() - due))
+        looks += 1
+        if looks % LOOKS_PER_PAGE == 0:
+            metrics.board.look()

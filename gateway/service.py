@@ -193,6 +193,7 @@ class Service:
                 return pipeline.finished
 
             async with self._admission.slot(pool.name, origin.caller, tokens, pool.room) as seconds:
+                record.admitted(seconds)
                 waited(seconds)
                 await self._attempts.feed(
                     pool, generate, model.tokenizer, origin.session, lambda: pipeline.ends_itself, push

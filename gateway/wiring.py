@@ -14,13 +14,13 @@ from typing import Any, TypeVar
 from gateway import checkpoint
 from gateway.admission import Admission
 from gateway.attempts import Attempts
-from gateway.core.balance import Fleet
+from gateway.core.balance import Fleet, Outcome
 from gateway.core.errors import SettingsError
 from gateway.core.sampling import ModelLimits
 from gateway.core.tls import ClientTls
 from gateway.embedder import ServedEmbedding
 from gateway.embedding_tokenizer import JsonTokenizer
-from gateway.metrics import Metrics
+from gateway.metrics import ERRORS, Metrics
 from gateway.service import ServedModel
 from gateway.settings import Settings
 from gateway.settings.models import EmbeddingSettings, ModelSettings
@@ -41,6 +41,7 @@ class Wiring:
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self._settings = settings
+        self._metrics = metrics
         self.attempts = Attempts(settings.deadlines, lambda model: metrics.failovers.labels(model).inc())
         self.admission = Admission(settings.admission, metrics)
 
@@ -113,6 +114,11 @@ class Wiring:
         if settings.tls is not None:
             context(settings.tls)  # what is wrong with its files stops the start
         probes, balance = self._settings.probes, self._settings.balance
+
+        def ended(outcome: Outcome) -> None:
+            if outcome in ERRORS:
+                self._metrics.upstream_errors.labels(settings.name, outcome.value).inc()
+
         return Pool(
             settings.name,
             source(
@@ -134,4 +140,5 @@ class Wiring:
             ),
             engine=settings.direct if isinstance(settings, ModelSettings) else settings.triton_model,
             freed=lambda: self.admission.wake(settings.name),
+            ended=ended,
         )

@@ -77,7 +77,7 @@ def main() -> int:
     values.ValueClass = values.MultiProcessValue(lambda: number)  # type: ignore[no-untyped-call]
     folder = os.environ["PROMETHEUS_MULTIPROC_DIR"]
     try:
-        uvloop.run(_serve(settings, listener, line, folder))
+        uvloop.run(_serve(settings, listener, line, folder, number))
     except SettingsError as error:
         return _failed(line, f"gateway: {error.message}", 2)
     except Exception:
@@ -88,13 +88,13 @@ def main() -> int:
     return 0
 
 
-async def _serve(settings: Settings, listener: socket.socket, line: Line, folder: str) -> None:
+async def _serve(settings: Settings, listener: socket.socket, line: Line, folder: str, number: int) -> None:
     beating = asyncio.ensure_future(line.beat())
     try:
         await serve(
             settings,
             listener,
-            Metrics(folder),
+            Metrics(folder, number),
             updates=line.updates(),
             started=lambda: line.say("serving"),
             changed=lambda: line.say("changed"),

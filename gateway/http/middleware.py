@@ -6,6 +6,7 @@ import logging
 import re
 import time
 import uuid
+from collections.abc import Callable
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -20,8 +21,10 @@ _QUIET = re.compile(r"/(?:healthz|readyz|metrics|debug/endpoints|playground/[\w.
 class RequestLog:
     """Gives each request an id (the client's ``x-request-id`` if it is a sane one) and logs how it went."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, answered: Callable[[str, int], None] = lambda path, status: None) -> None:
+        """``answered`` is told of each request the path of its route, which no client can make up, and the status."""
         self._app = app
+        self._answered = answered
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -50,6 +53,7 @@ class RequestLog:
                 status = 500  # what answers is around us, and the client is still there
             raise
         finally:
+            self._answered(getattr(scope.get("route"), "path", "other"), status)
             if not _QUIET.fullmatch(scope["path"]) or status in (401, 403):
                 caller = getattr(scope["state"].get("caller"), "name", "")  # of a key: its name, never itself
                 logger.info(

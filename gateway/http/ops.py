@@ -56,6 +56,7 @@ def router(service: Service, embedder: Embedder, metrics: Metrics, closing: Clos
     @routes.get("/metrics")
     async def exposition() -> Response:
         """Prometheus' metrics, of all workers."""
+        metrics.board.look()
         return Response(await asyncio.to_thread(metrics.exposition), media_type=CONTENT_TYPE_LATEST)
 
     return routes

@@ -41,9 +41,10 @@ class Pool(Generic[B]):
         looks: Looks | None = None,
         engine: str | None = None,
         freed: Callable[[], None] = lambda: None,
+        ended: Callable[[Outcome], None] = lambda _: None,
     ) -> None:
         """``connect`` makes the backend of an address. ``engine``: the Triton model whose load counts; None: any.
-        ``freed`` is called whenever a request may find room."""
+        ``freed`` is called whenever a request may find room, ``ended`` with how each ended at a Triton."""
         self.name = name
         self._source = source
         self._connect = connect
@@ -51,6 +52,7 @@ class Pool(Generic[B]):
         self._looks = looks or Looks()
         self._engine = engine
         self._freed = freed
+        self._ended = ended
         self._members: dict[str, Member[B]] = {}
         self._watch: asyncio.Task[None] | None = None
         self._listed = asyncio.Event()
@@ -152,6 +154,7 @@ class Pool(Generic[B]):
     def release(self, leased: Leased[B], outcome: Outcome) -> None:
         """The request is over there."""
         self._fleet.release(leased.lease, self._now(), outcome)
+        self._ended(outcome)
         member = leased.member
         member.users -= 1
         member.watchdog.ended(self._now(), well=outcome is Outcome.OK)

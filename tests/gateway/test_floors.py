@@ -24,6 +24,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
     6: ("commands.client", "within", "admission", "keys", "limits", "triton", "settings", "fan_out", "offload"),
     5: ("listening", "logs", "tls", "tokenizer", "embedding_tokenizer", "checkpoint", "metrics"),
     4: (
+        "board",
         "chat_template",
         "tokenizer_files",
         "core.prompt",
