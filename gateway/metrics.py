@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
 from types import TracebackType
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.multiprocess import MultiProcessCollector
 from typing_extensions import Self
 
@@ -30,7 +31,8 @@ _WAITS = (0.0, *_SECONDS)  # who did not wait has a bucket of its own
 _GAPS = (0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 10.0)
 _LAGS = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 
-ERRORS = {Outcome.REFUSED, Outcome.FAILED, Outcome.SILENT}  # kinds of errors of a Triton
+ERRORS = (Outcome.REFUSED, Outcome.FAILED, Outcome.SILENT)  # kinds of errors of a Triton
+NOT_ADMITTED = ("full", "timeout", "left", "streams")  # left by its client, too many streams of one key
 
 # Of the request that this code works for: where its generations' recorders gather, and the one under way.
 recorders: ContextVar[list[Recorder] | None] = ContextVar("recorders", default=None)
@@ -94,7 +96,6 @@ class Metrics:
         )
         self.queue_requests = self._gauge("gateway_queue_requests", "Generations waiting now.")
         self.queue_tokens = self._gauge("gateway_queue_tokens", "Tokens of the prompts that wait now.")
-        # reasons: full, timeout, left (the client), streams (too many of one key)
         self.not_admitted = Counter(
             "gateway_not_admitted", "Generations that were not let in.", ["model", "reason"], registry=self.registry
         )
@@ -128,6 +129,21 @@ class Metrics:
             "Serving processes that began, replaced ones included.",
             registry=self.registry,
         )
+
+    def expect(self, models: Iterable[str]) -> None:
+        """These are at 0 from the start: a counter that begins at 1 hides its first event from every rate."""
+        by_model: tuple[MetricWrapperBase, ...] = (
+            self.in_flight, self.queue_requests, self.queue_tokens, self.failovers, self.first_token, self.gaps,
+            self.duration, self.queue_seconds, self.prompt_tokens, self.cached_tokens, self.generated_tokens,
+            self.reasoning_tokens,
+        )  # fmt: skip
+        for model in models:
+            for metric in by_model:
+                metric.labels(model)
+            for kind in ERRORS:
+                self.upstream_errors.labels(model, kind.value)
+            for reason in NOT_ADMITTED:
+                self.not_admitted.labels(model, reason)
 
     def exposition(self) -> bytes:
         """What a scraper reads: of all processes, whichever is asked."""

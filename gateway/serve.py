@@ -80,6 +80,7 @@ async def serve(
     embedder = Embedder(lineup.embeddings, metrics, wiring.attempts, strict=server.strict)
     edge = EndpointSettings(server.max_body_bytes, server.ping_seconds, server.reasoning_names)
     metrics.board.watch(lambda: lineup.pools)
+    metrics.expect(pool.name for pool in lineup.pools)
     closing = Closing()
     process = Server(
         create_app(service, embedder, metrics, edge, closing, gate, page),
@@ -100,6 +101,7 @@ async def serve(
                 if tls is not None and new.server.tls_cert:
                     tls.load(new.server.tls_cert, new.server.tls_key)
                 await lineup.change(new, service, embedder)
+                metrics.expect(pool.name for pool in lineup.pools)
             except SettingsError as error:
                 logger.error("the settings stay as they were: %s", error.message)
             else:

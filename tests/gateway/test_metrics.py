@@ -83,3 +83,11 @@ async def test_a_request_gathers_its_generations_and_each_task_knows_its_own() -
     await asyncio.gather(generation("a"), generation("b"))
     assert [record.model for record in recorders.get() or []] == ["a", "b"]
     assert recording.get() is None
+
+
+def test_what_is_expected_is_there_at_zero() -> None:
+    metrics = Metrics()
+    metrics.expect(["qwen"])
+    assert value(metrics, "gateway_queue_requests", model="qwen") == 0
+    assert value(metrics, "gateway_upstream_errors_total", model="qwen", kind="silent") == 0
+    assert value(metrics, "gateway_not_admitted_total", model="qwen", reason="full") == 0
