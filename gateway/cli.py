@@ -179,7 +179,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return check.run(args, os.environ)
         source = SettingsFile(lambda: read_settings(args, os.environ), lambda settings: _paths(args, settings))
         server = source.settings.server
-        logs.configure(server.log_level)
+        logs.configure(server.log_level, server.log_format)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until somebody can act on it: what it asks for is done just now
         if server.workers > 1:
             return Workers(source).run()

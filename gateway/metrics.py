@@ -195,6 +195,7 @@ class Recorder:
         "last",
         "model",
         "outcome",
+        "prompt",
         "prompt_tokens",
         "queue_seconds",
         "sent",
@@ -207,6 +208,7 @@ class Recorder:
         self._before: Recorder | None = None
         self._gaps = [0] * (len(_GAPS) + 1)
         self.model = model
+        self.prompt: str | None = None  # its text
         self.prompt_tokens = prompt_tokens
         self.started = self.ended = 0.0
         self.queue_seconds: float | None = None  # None: never let in

@@ -78,7 +78,9 @@ async def serve(
     lineup = Lineup(settings, wiring)
     service = Service(lineup.models, metrics, wiring.attempts, wiring.admission, strict=server.strict)
     embedder = Embedder(lineup.embeddings, metrics, wiring.attempts, strict=server.strict)
-    edge = EndpointSettings(server.max_body_bytes, server.ping_seconds, server.reasoning_names)
+    edge = EndpointSettings(
+        server.max_body_bytes, server.ping_seconds, server.reasoning_names, log_prompts=server.log_prompts
+    )
     metrics.board.watch(lambda: lineup.pools)
     metrics.expect(pool.name for pool in lineup.pools)
     closing = Closing()
@@ -88,6 +90,7 @@ async def serve(
         drain_seconds=server.drain_seconds,
         grace_seconds=server.grace_seconds,
         edge=settings.edge,
+        trusted_proxies=server.trusted_proxies,
         tls=None if tls is None else tls.context,
     )
     host = listener.getsockname()[0]

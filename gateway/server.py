@@ -17,7 +17,7 @@ import logging
 import signal
 import socket
 import ssl
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import uvicorn
@@ -44,10 +44,21 @@ class Server:
         drain_seconds: float,
         grace_seconds: float,
         edge: Edge | None = None,
+        trusted_proxies: Sequence[str] = (),
         tls: ssl.SSLContext | None = None,
     ) -> None:
+        """``trusted_proxies``: addresses and networks whose word is taken on whom they forward for."""
         connection: Any = functools.partial(Connection, edge=edge or Edge())
-        config = uvicorn.Config(app, http=connection, ws="none", log_config=None, access_log=False, server_header=False)
+        config = uvicorn.Config(
+            app,
+            http=connection,
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=bool(trusted_proxies),
+            forwarded_allow_ips=list(trusted_proxies),
+        )
         config.load()
         config.ssl = tls
         self._uvicorn = _Uvicorn(config)

@@ -183,6 +183,7 @@ class Service:
     ) -> None:
         pool, tokens = model.pool, len(generate.prompt.ids)
         with self._metrics.recorder(model.name, tokens) as record, pool.used():
+            record.prompt = generate.prompt.text
             pipeline = Pipeline(generate, model.tokenizer)
 
             def push(piece: Piece) -> bool:

@@ -72,7 +72,7 @@ def main() -> int:
     number, listener, line = int(sys.argv[1]), socket.socket(fileno=int(sys.argv[2])), Line(int(sys.argv[3]))
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the parent's to act on
     settings = line.first()
-    logs.configure(settings.server.log_level, f"worker-{number}")
+    logs.configure(settings.server.log_level, settings.server.log_format, f"worker-{number}")
     # Values lie in files named by the worker's number, not its process: a replaced worker counts on.
     values.ValueClass = values.MultiProcessValue(lambda: number)  # type: ignore[no-untyped-call]
     folder = os.environ["PROMETHEUS_MULTIPROC_DIR"]

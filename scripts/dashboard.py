@@ -137,6 +137,7 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                     ),
                 ),
                 "How many of the gateways' processes see it so.",
+                True,
             ),
             Panel(
                 "Usable Tritons",

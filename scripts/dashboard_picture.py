@@ -1,4 +1,4 @@
-"""Draws the dashboard's panels from a real Prometheus' answers over a run of three minutes: deploy/grafana/dashboard.png
+"""Draws the dashboard's panels from a real Prometheus' answers over three minutes: deploy/grafana/dashboard.png
 
     python -m scripts.dashboard_picture
 
@@ -32,7 +32,7 @@ SHOWN = (
     "Time in the queue",
     "Tokens",
     "Under way and waiting",
-    "State",
+    "Usable Tritons",
     "Errors and fail-overs",
     "Requests in flight",
     "Event loop lag",
@@ -77,7 +77,7 @@ def draw(stage: Observed, began: float, ended: float) -> None:
 
     names = {triton.address: f"triton-{number}" for number, triton in enumerate(stage.tritons)}
     names[f"127.0.0.1:{stage.gateway.port}"] = "gateway"
-    figure = Figure(figsize=(13, 13), dpi=75, layout="constrained")
+    figure = Figure(figsize=(13, 13), dpi=70, layout="constrained")
     for axes, title in zip(figure.subplots(4, 3).flat, SHOWN, strict=True):
         (panel,) = [each for each in panels() if each["title"] == title]
         for target in panel["targets"]:
@@ -95,7 +95,7 @@ def draw(stage: Observed, began: float, ended: float) -> None:
         axes.grid(alpha=0.3)
         if axes.lines:
             axes.legend(fontsize=7, loc="upper left", framealpha=0.6)
-    figure.savefig(PATH)
+    figure.savefig(PATH, pil_kwargs={"optimize": True})
 
 
 def main() -> int:

@@ -40,6 +40,7 @@ class EndpointSettings:
     max_body_bytes: int
     ping_seconds: int
     reasoning: tuple[str, ...] = ("reasoning_content",)
+    log_prompts: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,11 @@ def create_app(
         app.include_router(playground.router(page))
     app.add_middleware(ClosingRequests, closing=closing, reply=_reply)
     app.add_middleware(Access, gate=gate, reply=_reply)
-    app.add_middleware(RequestLog, answered=lambda path, status: metrics.responses.labels(path, str(status)).inc())
+    app.add_middleware(
+        RequestLog,
+        answered=lambda path, status: metrics.responses.labels(path, str(status)).inc(),
+        prompts=settings.log_prompts,
+    )
     app.add_exception_handler(GatewayError, _gateway_error)
     app.add_exception_handler(HTTPException, _http_exception)
     app.add_exception_handler(Exception, _exception)

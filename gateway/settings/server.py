@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 
 from gateway.core.errors import SettingsError
@@ -22,6 +23,9 @@ class ServerSettings:
     drain_seconds: float = 0.0  # at shutdown: not ready, but serving, for as long as balancers take to see it
     grace_seconds: float = 30.0  # at shutdown: for requests in flight, before they are ended with an error
     log_level: str = "info"  # what is logged: this and what is graver
+    log_format: str = "text"  # for people, or "json": one object a line
+    log_prompts: bool = False  # whether the log has the text of prompts, which is your users'
+    trusted_proxies: tuple[str, ...] = ()  # addresses or networks whose x-forwarded-for is believed
     tls_cert: str = ""  # PEM files of the certificate with its chain, and of its key: then clients speak HTTPS
     tls_key: str = ""  # the key's file, without a password
     strict: bool = False  # whether fields that nobody knows are refused
@@ -50,6 +54,16 @@ class ServerSettings:
             raise SettingsError(f"transport is {self.transport!r}, but must be h2 or grpc.")
         if self.log_level not in ("debug", "info", "warning", "error"):
             raise SettingsError(f"log_level is {self.log_level!r}, but must be debug, info, warning or error.")
+
+        if self.log_format not in ("text", "json"):
+            raise SettingsError(f"log_format is {self.log_format!r}, but must be text or json.")
+        for proxy in self.trusted_proxies:
+            try:
+                ipaddress.ip_network(proxy)
+            except ValueError:
+                raise SettingsError(
+                    f"trusted_proxies has {proxy!r}, but must list IP addresses or networks such as 10.0.0.0/8."
+                ) from None
 
     @property
     def scheme(self) -> str:

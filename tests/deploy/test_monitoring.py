@@ -63,6 +63,12 @@ def test_the_dashboard_is_what_its_script_writes() -> None:
     assert json.loads(dashboard.PATH.read_text("utf-8")) == dashboard.dashboard(), "run: python scripts/dashboard.py"
 
 
+def test_the_picture_is_there_and_small() -> None:
+    picture = (DEPLOY / "grafana" / "dashboard.png").read_bytes()
+    assert picture.startswith(b"\x89PNG")
+    assert len(picture) < 200_000
+
+
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
     """After requests of every kind, and after Prometheus has seen them twice."""
