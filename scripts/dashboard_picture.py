@@ -74,6 +74,7 @@ def play(stage: Observed) -> tuple[float, float]:
 
 def draw(stage: Observed, began: float, ended: float) -> None:
     from matplotlib.figure import Figure
+    from PIL import Image
 
     names = {triton.address: f"triton-{number}" for number, triton in enumerate(stage.tritons)}
     names[f"127.0.0.1:{stage.gateway.port}"] = "gateway"
@@ -95,7 +96,9 @@ def draw(stage: Observed, began: float, ended: float) -> None:
         axes.grid(alpha=0.3)
         if axes.lines:
             axes.legend(fontsize=7, loc="upper left", framealpha=0.6)
-    figure.savefig(PATH, pil_kwargs={"optimize": True})
+    figure.savefig(PATH)
+    with Image.open(PATH) as picture:
+        picture.convert("RGB").quantize(64).save(PATH, optimize=True)
 
 
 def main() -> int:
