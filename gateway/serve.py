@@ -27,6 +27,7 @@ from gateway.server import Server, handling
 from gateway.service import Service
 from gateway.settings import Settings
 from gateway.tls import ServerTls
+from gateway.tracing import Traces
 from gateway.wiring import Wiring
 
 logger = logging.getLogger("gateway")
@@ -83,9 +84,10 @@ async def serve(
     )
     metrics.board.watch(lambda: lineup.pools)
     metrics.expect(pool.name for pool in lineup.pools)
+    traces = Traces(settings.tracing) if settings.tracing.endpoint else None
     closing = Closing()
     process = Server(
-        create_app(service, embedder, metrics, edge, closing, gate, page),
+        create_app(service, embedder, metrics, edge, closing, gate, page, traces),
         closing,
         drain_seconds=server.drain_seconds,
         grace_seconds=server.grace_seconds,
@@ -129,6 +131,8 @@ async def serve(
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
         await lineup.close()
+        if traces is not None:
+            await traces.close()
 
 
 async def measure(metrics: Metrics) -> None:

@@ -16,7 +16,7 @@ WORKDIR /source
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY gateway gateway
 COPY model_repo_builder model_repo_builder
-RUN pip wheel --no-build-isolation --constraint constraints.txt --wheel-dir /wheels .
+RUN pip wheel --no-build-isolation --constraint constraints.txt --wheel-dir /wheels '.[otel]'
 
 FROM python:${PYTHON_TAG}${PYTHON_DIGEST:+@${PYTHON_DIGEST}} AS gateway
 ARG VERSION=0.1.0

@@ -25,6 +25,7 @@ from gateway.http.middleware import RequestLog
 from gateway.http.playground import Playground
 from gateway.metrics import Metrics
 from gateway.service import Service
+from gateway.tracing import Traces
 
 logger = logging.getLogger("gateway")
 
@@ -37,6 +38,7 @@ def create_app(
     closing: Closing,
     gate: Gate,
     page: Playground | None = None,
+    traces: Traces | None = None,
 ) -> FastAPI:
     """The application on a wired service; whoever made that starts and closes it. ``page``: at ``/``, for people."""
     app = FastAPI(
@@ -60,6 +62,7 @@ def create_app(
         RequestLog,
         answered=lambda path, status: metrics.responses.labels(path, str(status)).inc(),
         prompts=settings.log_prompts,
+        traces=traces,
     )
     app.add_exception_handler(GatewayError, _gateway_error)
     app.add_exception_handler(HTTPException, _http_exception)

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.http.account import line, of_generations
 from gateway.metrics import Recorder, recorders
+from gateway.tracing import Traces
 
 logger = logging.getLogger("gateway.access")
 
@@ -30,33 +31,38 @@ class RequestLog:
         answered: Callable[[str, int], None] = lambda path, status: None,
         *,
         prompts: bool = False,
+        traces: Traces | None = None,
     ) -> None:
         """``answered`` is told of each request the path of its route, which no client can make up, and the status.
         ``prompts``: the log has them."""
         self._app = app
         self._answered = answered
         self._prompts = prompts
+        self._traces = traces
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = Headers(scope=scope).get("x-request-id", "")
+        headers = Headers(scope=scope)
+        given = headers.get("x-request-id", "")
         request_id = given if _ACCEPTABLE.fullmatch(given) else f"req_{uuid.uuid4().hex}"
         scope.setdefault("state", {})["request_id"] = request_id
         started = time.perf_counter()
         gathered: list[Recorder] = []
         gathering = recorders.set(gathered)
+        quiet = _QUIET.fullmatch(scope["path"]) is not None
+        traced = None if self._traces is None or quiet else self._traces.begin(scope["method"], headers)
         status = 499  # unless a response starts: the client was gone
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["x-request-id"] = request_id
-                headers["request-id"] = request_id  # Anthropic's name for it
-                headers["openai-processing-ms"] = str(round((time.perf_counter() - started) * 1000))
+                answer = MutableHeaders(scope=message)
+                answer["x-request-id"] = request_id
+                answer["request-id"] = request_id  # Anthropic's name for it
+                answer["openai-processing-ms"] = str(round((time.perf_counter() - started) * 1000))
             await send(message)
 
         try:
@@ -66,9 +72,10 @@ class RequestLog:
                 status = 500  # what answers is around us, and the client is still there
             raise
         finally:
-            self._answered(getattr(scope.get("route"), "path", "other"), status)
+            route = getattr(scope.get("route"), "path", "other")
+            self._answered(route, status)
             recorders.reset(gathering)
-            if not _QUIET.fullmatch(scope["path"]) or status in (401, 403):
+            if not quiet or status in (401, 403):
                 client = scope.get("client")
                 fields = {
                     "request_id": request_id,
@@ -79,4 +86,6 @@ class RequestLog:
                     "client": client[0] if client else "",
                     "caller": getattr(scope["state"].get("caller"), "name", ""),  # of a key: its name, never itself
                 } | of_generations(gathered, prompts=self._prompts)
+                if self._traces is not None and traced is not None:
+                    self._traces.end(traced, route, fields, gathered)
                 logger.info("%s", line(fields), extra={"fields": fields})

@@ -22,6 +22,7 @@ from gateway.settings.models import EmbeddingSettings, ModelSettings
 from gateway.settings.probes import Probes
 from gateway.settings.server import ServerSettings
 from gateway.settings.toml import checked, from_environment, tables
+from gateway.settings.tracing import Tracing
 
 # A table of gateway.toml → what it is read into. Its name is also the field of Settings.
 PARTS: dict[str, type] = {
@@ -32,6 +33,7 @@ PARTS: dict[str, type] = {
     "admission": QueueLimits,
     "edge": Edge,
     "keys": KeySettings,
+    "tracing": Tracing,
 }
 
 
@@ -48,6 +50,7 @@ class Settings:
     admission: QueueLimits = field(default_factory=QueueLimits)
     edge: Edge = field(default_factory=Edge)
     keys: KeySettings = field(default_factory=KeySettings)
+    tracing: Tracing = field(default_factory=Tracing)
 
     def __post_init__(self) -> None:
         if not self.models and not self.embeddings:

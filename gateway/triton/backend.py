@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from gateway.core.errors import UpstreamError, UpstreamUnavailable
 from gateway.core.routes import BLS, DIRECT, LLMAPI, ROUTES, BindError, Bound, Route, bind, stop_tensors
 from gateway.core.tensors import Tensor
+from gateway.trace_context import outgoing
 from gateway.triton.examined import Examined
 from gateway.triton.probe import Asked
 from gateway.triton.transport import Call, Take, Transport
@@ -87,7 +88,8 @@ class Backend:
         """Hands the engine's responses to ``take``, as ``Transport.feed`` does; ``begun``: whether it got one. A Triton
         that went away may come back changed: it is bound anew."""
         try:
-            await self.transport.feed(Call(bound.model, request_id, tensors, wanted, self._stop, ends_itself), take)
+            call = Call(bound.model, request_id, tensors, wanted, self._stop, ends_itself, outgoing.get())
+            await self.transport.feed(call, take)
         except UpstreamUnavailable:
             self._bound = None
             raise

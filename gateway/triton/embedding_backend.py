@@ -13,6 +13,7 @@ from gateway.core.embedding_route import BoundEmbedding, EmbeddingRoute, bind
 from gateway.core.errors import UpstreamError, UpstreamUnavailable
 from gateway.core.routes import BindError
 from gateway.core.tensors import Tensor
+from gateway.trace_context import outgoing
 from gateway.triton.examined import Examined
 from gateway.triton.probe import Asked
 from gateway.triton.transport import Call, Response, Transport
@@ -74,7 +75,8 @@ class EmbeddingBackend:
             return responses[-1].final
 
         try:
-            await self.transport.feed(Call(bound.model, request_id, tensors, (bound.output.name,)), take)
+            call = Call(bound.model, request_id, tensors, (bound.output.name,), headers=outgoing.get())
+            await self.transport.feed(call, take)
         except UpstreamUnavailable:
             self._bound = None
             raise

@@ -71,7 +71,7 @@ class GrpcTransport:
                 self._endings.left(rpc, self._stop(call))
 
     def _begin(self, call: Call) -> _Rpc:
-        return _Rpc(self._stub.ModelStreamInfer(_once(_request(call))))
+        return _Rpc(self._stub.ModelStreamInfer(_once(_request(call)), metadata=tuple(call.headers)))
 
     def _stop(self, call: Call) -> Callable[[], Awaitable[None]] | None:
         if call.stop is None:

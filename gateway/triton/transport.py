@@ -31,6 +31,8 @@ class Call:
     ``ends_itself`` is asked when the reading ends before the last response: whether the engine is about to end the
     request anyway, because it came to its limit or its end id. Then nothing is cancelled or stopped, for the same
     reason: the last response is on its way.
+
+    ``headers``: metadata of the request, which Triton's own traces look into.
     """
 
     model: str
@@ -39,6 +41,7 @@ class Call:
     outputs: Sequence[str] = ()
     stop: tuple[str, Sequence[Tensor]] | None = None
     ends_itself: Callable[[], bool] = lambda: False
+    headers: Sequence[tuple[str, str]] = ()
 
 
 # Takes responses that arrived together, never none. True: it has enough, and the request may end.

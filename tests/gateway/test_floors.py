@@ -20,9 +20,9 @@ FLOORS: dict[int, tuple[str, ...]] = {
     10: ("server",),
     9: ("http",),
     8: ("service", "embedder"),
-    7: ("attempts", "gate", "reload", "triton.h2"),
+    7: ("attempts", "gate", "reload", "triton.h2", "tracing"),
     6: ("commands.client", "within", "admission", "keys", "limits", "triton", "settings", "fan_out", "offload"),
-    5: ("listening", "logs", "tls", "tokenizer", "embedding_tokenizer", "checkpoint", "metrics"),
+    5: ("listening", "logs", "tls", "tokenizer", "embedding_tokenizer", "checkpoint", "metrics", "trace_context"),
     4: (
         "board",
         "chat_template",

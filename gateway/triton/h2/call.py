@@ -6,7 +6,7 @@ It knows links and how calls end. It must not know what messages say.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from gateway.triton.h2.grpc_messages import End, framed, request_headers
 from gateway.triton.h2.link import Link
@@ -22,10 +22,17 @@ class H2Call:
 
     __slots__ = ("_again", "_body", "_headers", "_link", "_links", "_over", "_stream", "_take")
 
-    def __init__(self, links: Links, path: str, message: bytes, timeout: float | None = None) -> None:
-        """``timeout``: seconds after which the server gives up by itself."""
+    def __init__(
+        self,
+        links: Links,
+        path: str,
+        message: bytes,
+        timeout: float | None = None,
+        headers: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        """``timeout``: seconds after which the server gives up by itself. ``headers``: more of them."""
         self._links = links
-        self._headers = request_headers(path, links.authority, tls=links.tls, timeout=timeout)
+        self._headers = request_headers(path, links.authority, tls=links.tls, timeout=timeout, more=headers)
         self._body = framed(message)
         self._again = True
         self._link: Link | None = None

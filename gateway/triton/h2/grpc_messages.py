@@ -6,6 +6,7 @@ says. Nothing is compressed: we ask for that, and a peer that does it anyway is 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from struct import Struct
 from urllib.parse import unquote_to_bytes
@@ -84,7 +85,14 @@ def framed(message: bytes) -> bytes:
     return _PREFIX.pack(0, len(message)) + message
 
 
-def request_headers(path: str, authority: str, *, tls: bool = False, timeout: float | None = None) -> bytes:
+def request_headers(
+    path: str,
+    authority: str,
+    *,
+    tls: bool = False,
+    timeout: float | None = None,
+    more: Sequence[tuple[str, str]] = (),
+) -> bytes:
     """The header block of a call. ``timeout``: seconds after which the peer gives up by itself."""
     headers = [
         (":method", "POST"),
@@ -94,6 +102,7 @@ def request_headers(path: str, authority: str, *, tls: bool = False, timeout: fl
         ("te", "trailers"),
         ("content-type", "application/grpc"),
         ("user-agent", "qwen-triton-gateway"),
+        *more,
     ]
     if timeout is not None:
         headers.insert(4, ("grpc-timeout", _timeout(timeout)))

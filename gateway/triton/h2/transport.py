@@ -59,7 +59,7 @@ class H2Transport:
         self._seen = Seen()
 
     async def feed(self, call: Call, take: Take) -> None:
-        rpc = H2Call(self._links, PATH, encode(call))
+        rpc = H2Call(self._links, PATH, encode(call), headers=call.headers)
         decode = Decoder(call.model, self._seen).decode
         final = False  # the last response was read
 
