@@ -48,6 +48,8 @@ def line(fields: Fields) -> str:
     ]
     if fields.get("caller"):
         words.append(fields["caller"])
+    if fields["status"] in (401, 403):
+        words.append(f"from {json.dumps(fields['client'])[1:-1]}")
     if "model" in fields:
         words.append(f"{fields['model']}: {fields['outcome']}, {_tokens(fields)}")
         words += [f"{what} {fields[name]:.0f}ms" for what, name in _TIMES if fields.get(name)]

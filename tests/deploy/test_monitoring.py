@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -143,3 +145,27 @@ def test_a_triton_that_is_listed_no_longer_is_shown_no_longer(stage: Observed) -
     places.write_text(places.read_text("utf-8").replace(f', "{gone}"', ""), "utf-8")
     wait_for(lambda: f'endpoint="{gone}"' not in stage.gateway.get("/metrics"), 20, "the series vanish")
     assert f'endpoint="{stage.tritons[0].address}"' in stage.gateway.get("/metrics")
+
+
+def test_a_worker_that_is_replaced_is_counted_and_tells_again(stage: Observed) -> None:
+    starts = stage.gateway.metric("gateway_worker_starts_total")
+    requests = stage.gateway.metric("gateway_requests_total", outcome="stop")
+    assert starts == 2
+    os.kill(stage.gateway.pids[1], signal.SIGKILL)
+    wait_for(lambda: _metric(stage, "gateway_worker_starts_total") == starts + 1, 30, "another worker")
+    both = {"0", "1"}
+    wait_for(lambda: both <= set(re.findall(r'gateway_worker_memory_bytes\{worker="(\d)"', _page(stage))), 20, "both")
+    assert stage.gateway.metric("gateway_requests_total", outcome="stop") == requests, "what it counted stays counted"
+
+
+def _page(stage: Observed) -> str:
+    """Nothing where the connection was the killed worker's."""
+    try:
+        return stage.gateway.get("/metrics")
+    except OSError:
+        return ""
+
+
+def _metric(stage: Observed, name: str) -> float:
+    found = re.search(rf"^{name} (\S+)$", _page(stage), re.MULTILINE)
+    return float(found[1]) if found else 0.0

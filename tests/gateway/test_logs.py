@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from gateway.core.errors import SettingsError
+from gateway.http.account import line
 from gateway.logs import Json
 from gateway.settings.server import ServerSettings
 from loadtest.engine.script import Script, script_text
@@ -86,13 +87,19 @@ def test_text_is_for_people_and_one_line_whatever_is_asked(start: Start) -> None
         client.sendall(b"GET /v1/a%0Aforged%20line HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
         while client.recv(4096):
             pass
-    wait_for(lambda: "forged" in gateway.log.read_text("utf-8"), 10, "the second line")
+    told = ("forged", "/v1/chat/completions")
+    wait_for(lambda: all(each in gateway.log.read_text("utf-8") for each in told), 10, "both lines")
     log = gateway.log.read_text("utf-8").splitlines()
-    assert not [line for line in log if line.startswith("forged")]
-    (chat,) = [line for line in log if "/v1/chat/completions" in line]
+    assert not [each for each in log if each.startswith("forged")]
+    (chat,) = [each for each in log if "/v1/chat/completions" in each]
     assert " direct: stop, " in chat
     assert " tokens first " in chat
     assert " on 127.0.0.1:" in chat
+
+
+def test_text_says_who_was_kept_out_and_cannot_be_forged() -> None:
+    fields = {"request_id": "r", "method": "GET", "path": "/\n", "status": 401, "total_ms": 0.4, "client": "a\nb"}
+    assert line(fields) == r"r GET /\n 401 0ms from a\nb"
 
 
 def test_an_error_is_one_line_of_json() -> None:
