@@ -9,10 +9,10 @@ A token costs a look at the clock and an addition in a list: the token path is a
 
 from __future__ import annotations
 
-import time
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
+from time import perf_counter
 from types import TracebackType
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -221,7 +221,7 @@ class Recorder:
         self.outcome = "cancelled"
 
     def __enter__(self) -> Self:
-        self.started = time.perf_counter()
+        self.started = perf_counter()
         self._metrics.in_flight.labels(self.model).inc()
         self._metrics.prompt_tokens.labels(self.model).inc(self.prompt_tokens)
         if (gathered := recorders.get()) is not None:
@@ -236,13 +236,14 @@ class Recorder:
 
     def on(self, endpoint: str) -> None:
         """It is sent to this Triton now."""
-        self.endpoint, self.sent = endpoint, time.perf_counter()
+        self.endpoint, self.sent = endpoint, perf_counter()
 
     def delta(self, delta: Delta) -> None:
         """Notes when text came, and the finish."""
-        now = time.perf_counter()
-        if self.first is not None:
-            self._gaps[bisect_left(_GAPS, now - self.last)] += 1
+        now = perf_counter()
+        last = self.last
+        if last:
+            self._gaps[bisect_left(_GAPS, now - last)] += 1
             self.last = now
         elif delta.parts:
             self.first = self.last = now
@@ -251,7 +252,7 @@ class Recorder:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         recording.set(self._before)
-        self.ended = time.perf_counter()
+        self.ended = perf_counter()
         if self.finish is not None:
             self.outcome = self.finish
         elif isinstance(error, GatewayError):
