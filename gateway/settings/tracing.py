@@ -14,7 +14,7 @@ class Tracing:
 
     endpoint: str = ""  # URL of a collector's OTLP over HTTP, with its path: http://otel:4318/v1/traces
     sample_ratio: float = 1.0  # of the requests about which no traceparent has decided
-    service_name: str = "qwen-triton-gateway"
+    service_name: str = "qwen-triton-gateway"  # under which traces are found
 
     def __post_init__(self) -> None:
         if self.endpoint:

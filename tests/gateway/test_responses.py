@@ -53,7 +53,8 @@ def test_text(client: OpenAI, route: str, stream: bool) -> None:
 
 
 def test_the_helper_s_deltas_are_the_text(client: OpenAI) -> None:
-    with client.responses.stream(model="direct", input=script_text(Script(text="one two three"))) as stream:
+    script = Script(text="one two three", delay_ms=50)  # tokens that come together are one delta
+    with client.responses.stream(model="direct", input=script_text(script)) as stream:
         deltas = [event.delta for event in stream if event.type == "response.output_text.delta"]
         answer = stream.get_final_response()
     assert len(deltas) > 1
