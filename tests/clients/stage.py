@@ -51,7 +51,7 @@ def stage(folder: Path) -> Iterator[Stage]:
 @contextmanager
 def _seedling(folder: Path) -> Iterator[str]:
     """A Triton with the CPU engine alone; the address of its gRPC."""
-    command = [program("model-repo-builder"), "repo", str(folder / "repository"), "--engine", "openvino"]
+    command = [*program("model-repo-builder"), "repo", str(folder / "repository"), "--engine", "openvino"]
     command += ["--tokenizer", str(SEEDLING), "--model", str(SEEDLING / "seedling-q8_0.gguf")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -66,5 +66,5 @@ def _seedling(folder: Path) -> Iterator[str]:
 
 
 def _key(file: Path) -> str:
-    command = [program("gateway"), "keys", "new", "clients", "--file", str(file)]
+    command = [*program("gateway"), "keys", "new", "clients", "--file", str(file)]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

@@ -68,7 +68,7 @@ def test_an_answer_over_mutual_tls(tmp_path: Path, transport: str) -> None:
 def test_files_that_cannot_work_stop_the_start(tmp_path: Path, tls: str, said: str) -> None:
     config = tmp_path / "gateway.toml"
     config.write_text(f"{TABLE}triton_tls = {tls}\n")
-    command = [program("gateway"), "serve", "--config", str(config), "--port", "0"]
+    command = [*program("gateway"), "serve", "--config", str(config), "--port", "0"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2, done.stderr
     assert said in done.stderr
