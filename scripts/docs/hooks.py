@@ -18,19 +18,14 @@ _MARKER = re.compile(r"^ *<!-- snippets?: .*? -->\n", re.MULTILINE)  # what test
 logger = logging.getLogger("mkdocs.hooks.pages")  # below mkdocs: --strict counts its warnings
 
 
-def on_config(config: Any) -> Any:
-    """The list of pages, without those whose file is not there."""
-    missing = {pages.BORROWED[path] for path in pages.MAY_BE_MISSING if not (pages.ROOT / path).is_file()}
-    config.nav = _without(config.nav, missing)
-    return config
-
-
 def on_files(files: Files, config: Any) -> Files:
     """The pages that do not lie in docs/."""
     for uri, write in pages.GENERATED.items():
         files.append(File.generated(config, uri, content=write()))
     for path, uri in pages.borrowed().items():
         files.append(File.generated(config, uri, content=(pages.ROOT / path).read_text("utf-8")))
+    for path, uri in pages.pictures().items():
+        files.append(File.generated(config, uri, abs_src_path=str(pages.ROOT / path)))
     return files
 
 
@@ -41,14 +36,3 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
     for target in dead:
         logger.warning("%s links to %s, which is not in the repository.", pages.source_of(uri), target)
     return _MARKER.sub("", text)
-
-
-def _without(entries: list[Any], missing: set[str]) -> list[Any]:
-    kept = []
-    for entry in entries:
-        [(title, below)] = entry.items()
-        if isinstance(below, list):
-            kept.append({title: _without(below, missing)})
-        elif below not in missing:
-            kept.append(entry)
-    return kept

@@ -41,8 +41,8 @@ BORROWED = {
     "loadtest/fleet/RESULTS.md": "results/fleet.md",
     "model_repo_builder/seedling/README.md": "explanation/seedling.md",
 }
-# Those that a checkout may be without: links to them are then words, and the site's list leaves them out.
-MAY_BE_MISSING = {"loadtest/RESULTS.md"}
+# Pictures of such pages, by their folders.
+PICTURES = ("loadtest/results", "deploy/grafana")
 _FENCE = re.compile(r"^ *(```+|~~~+)")
 _LINK = re.compile(r"(?P<image>!?)\[(?P<words>(?:[^\[\]]|\[[^\]]*\])*)\]\((?P<target>[^()\s]+)\)")
 _ELSEWHERE = re.compile(r"^(?:[a-z]+:|#)")
@@ -51,6 +51,12 @@ _ELSEWHERE = re.compile(r"^(?:[a-z]+:|#)")
 def borrowed(root: Path = ROOT) -> dict[str, str]:
     """Those of BORROWED that are there."""
     return {path: uri for path, uri in BORROWED.items() if (root / path).is_file()}
+
+
+def pictures(root: Path = ROOT) -> dict[str, str]:
+    """File of a picture → its place in the site."""
+    found = (path.relative_to(root).as_posix() for folder in PICTURES for path in (root / folder).glob("*.png"))
+    return {path: f"pictures/{path.replace('/', '-')}" for path in sorted(found)}
 
 
 def source_of(uri: str) -> str:
@@ -65,6 +71,7 @@ def places(root: Path = ROOT) -> dict[str, str]:
         **{path: path.removeprefix("docs/") for path in documents},
         **{f"docs/{uri}": uri for uri in GENERATED},
         **borrowed(root),
+        **pictures(root),
     }
 
 
@@ -85,7 +92,7 @@ def in_site(text: str, uri: str, where: Mapping[str, str], root: Path = ROOT) ->
         if page is not None:
             there = posixpath.relpath(page, posixpath.dirname(uri) or ".")
             return f"{match['image']}[{match['words']}]({there}{mark}{anchor})"
-        if not (root / path).exists() and path not in MAY_BE_MISSING:
+        if not (root / path).exists():
             dead.append(target)
         return match["words"]
 
