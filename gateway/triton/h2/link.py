@@ -136,7 +136,7 @@ class Link(asyncio.Protocol):
 
     def _flush(self) -> None:
         out = self.connection.out
-        if out and self._transport is not None:
+        if out and self._transport is not None and not self._transport.is_closing():
             self._transport.write(bytes(out))
         out.clear()
 
