@@ -17,7 +17,8 @@ from tests.loadtest.conftest import Place, asking
 
 async def test_an_answer(place: Place) -> None:
     client = Client(place.gateway.url)
-    seen = await client.ask(asking("load-one", keep_text=True))
+    apart = {"delay_ms": 50}  # tokens that come together are one frame
+    seen = await client.ask(asking("load-one", keep_text=True, more=apart))
     again = await client.ask(asking("load-again", keep_text=True))
     client.close()
     assert (seen.kind, seen.status, seen.frames, len(seen.gaps)) == ("ok", 200, 6, 5)

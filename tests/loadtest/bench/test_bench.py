@@ -34,9 +34,9 @@ def test_beside_the_emitter(tmp_path: Path) -> None:
         (run,) = row["runs"]
         assert run["tokens"] == 64 * row["tokens"]
         assert run["cpu"] > 0
-    # Both send the same bytes for a token: within what a gateway saves by merging, and the beginning and the end.
+    # A token of the gateway is no longer than the emitter's; where it merges what comes together, far shorter.
     emitter, h2 = (float(rows[name]["shown"]["bytes/token"]) for name in ("emitter", "h2"))
-    assert abs(emitter - h2) < 0.1 * emitter
+    assert h2 < 1.1 * emitter
     assert "CPU per token, saturated, × emitter" in printed
     assert (tmp_path / "results.md").read_text("utf-8").startswith("# Bench")
 
@@ -61,7 +61,7 @@ def test_an_interrupted_run_leaves_nothing_behind(tmp_path: Path, number: signal
     run = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
     assert run.stderr is not None
     for line in run.stderr:
-        if line.startswith("starting the emitter"):
+        if ", h2" in line:  # everything runs by then
             break
     assert _commands_with(str(tmp_path))
     run.send_signal(number)
