@@ -27,7 +27,7 @@ MAX_TOKENS = 400
 SEED = "published"
 HELD_CALLS = Path(__file__).parent / "held_calls.jsonl"
 # With these the CPU engine computes what transformers computes; its own defaults round activations and the KV cache to 8 bit.
-EXACT = {"KV_CACHE_PRECISION": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0}
+EXACT = {"INFERENCE_PRECISION_HINT": "f32", "KV_CACHE_PRECISION": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0}
 
 
 @dataclass(frozen=True, slots=True)
