@@ -30,7 +30,7 @@ def test_answers_that_fail_are_told_by_the_exit_code(place: Place, capsys: pytes
 
 def test_a_scenario(place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "scenario.toml"
-    file.write_text('[load]\nclients = 3\n[answer]\ntokens = "uniform:2:4"\ngap_ms = 40\n[prompt]\nwords = 9\n', "utf-8")
+    file.write_text('[load]\nclients = 3\n[answer]\ntokens = "uniform:2:4"\ngap_ms = 40\n[prompt]\nwords = 9\n')
     command = [place.gateway.url, "--model", "scripted", "--scenario", str(file), "--requests", "6", "--slow", "0.5"]
     assert main([*command, "--json", str(tmp_path / "figures.json")]) == 0
     figures = json.loads((tmp_path / "figures.json").read_text("utf-8"))
