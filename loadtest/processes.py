@@ -7,7 +7,6 @@ builder's launcher, whose guard ends it even if this process is killed; everythi
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import http.client
 import json
 import os
@@ -20,6 +19,7 @@ import urllib.request
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from loadtest.children import start
 from loadtest.engine.control import Mood, set_mood
 from loadtest.engine_repository import MAX_MODEL_LEN, MODEL, SEEDLING, NotStarted, build_engine, build_load, program
 from loadtest.measurement import family
@@ -27,8 +27,6 @@ from model_repo_builder.launch import TritonServer
 from model_repo_builder.ports import Ports
 
 _PORTS = (12000, 32000)
-_PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None)
 
 
 class Triton:
@@ -145,15 +143,7 @@ class Process:
 
     def launch(self) -> None:
         with self.log.open("ab") as output:
-            self._process = subprocess.Popen(
-                self.command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=self.environment,
-                preexec_fn=_die_with_parent,
-                start_new_session=True,
-            )
+            self._process = start(self.command, stdout=output, stderr=subprocess.STDOUT, environment=self.environment)
 
     def wait_until(self, ready: Callable[[], bool], timeout: float) -> None:
         deadline = time.monotonic() + timeout
@@ -272,7 +262,3 @@ def _send(pids: Iterable[int], number: signal.Signals) -> None:
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):  # it ended by itself in between
             os.kill(pid, number)
-
-
-def _die_with_parent() -> None:
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

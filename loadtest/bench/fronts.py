@@ -6,9 +6,7 @@ It knows commands and configurations. It must not know what is measured with the
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -19,13 +17,12 @@ from urllib.request import Request, urlopen
 from loadtest.ask import CHAT, chat
 from loadtest.bench.figures import Figures, Job, figures
 from loadtest.bench.replay import Pace
+from loadtest.children import start
 from loadtest.engine_repository import SEEDLING, NotStarted
 from loadtest.processes import Gateway, Process, free_port, status
 
 MODEL = "bench"
 _RUN_SECONDS = 300
-_PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None)
 
 
 class BrokenRun(Exception):
@@ -125,15 +122,7 @@ def run(*jobs: Job) -> list[Figures]:
         clients = []
         for job in jobs:
             command = [sys.executable, "-m", "loadtest.bench.client", json.dumps(asdict(job))]
-            client = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                preexec_fn=_die_with_parent,
-                start_new_session=True,
-            )
+            client = start(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
             stack.callback(client.wait)
             stack.callback(client.kill)
             clients.append(client)
@@ -151,7 +140,3 @@ def _figures(client: subprocess.Popen[str]) -> Figures:
     if found.failed:
         raise BrokenRun(f"answers failed: {found.failed}; the first one: {found.error or 'cut without a word'}")
     return found
-
-
-def _die_with_parent() -> None:
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
