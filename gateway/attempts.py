@@ -100,40 +100,44 @@ class Attempts:
             # What every engine refuses says nothing about engines: no client can have them taken out one by one.
             for suspect in ledger.suspects:
                 pool.release(suspect, Outcome.FAILED if ledger.begun else Outcome.CANCELLED)
+            ledger.failures.clear()  # their tracebacks hold this frame
 
     async def whole(self, pool: Pool[B], work: Work, ask: Callable[[B], Awaitable[T]]) -> T:
         """What ``ask`` gets from one backend, for answers of one piece. UpstreamError where no Triton could give it."""
         tried: dict[str, UpstreamError] = {}
-        while True:
-            leased = await self._lease(pool, work, tried)
-            outcome = Outcome.CANCELLED
-            try:
-                answer = await asyncio.wait_for(ask(leased.backend), self.deadlines.total_seconds or None)
-                outcome = Outcome.OK
-                return answer
-            except asyncio.TimeoutError:
-                outcome = Outcome.SILENT
-                raise _late("answer", self.deadlines.total_seconds) from None
-            except UpstreamUnavailable as exc:
-                outcome = Outcome.REFUSED
-                tried[leased.address] = exc
-                if len(tried) >= MOST:
+        try:
+            while True:
+                leased = await self._lease(pool, work, tried)
+                outcome = Outcome.CANCELLED
+                try:
+                    answer = await asyncio.wait_for(ask(leased.backend), self.deadlines.total_seconds or None)
+                    outcome = Outcome.OK
+                    return answer
+                except asyncio.TimeoutError:
+                    outcome = Outcome.SILENT
+                    raise _late("answer", self.deadlines.total_seconds) from None
+                except UpstreamUnavailable as exc:
+                    outcome = Outcome.REFUSED
+                    tried[leased.address] = exc
+                    if len(tried) >= MOST:
+                        raise
+                    logger.warning("Triton %s failed a request: %s", leased.address, exc.message)
+                except UpstreamError:
+                    outcome = Outcome.FAILED
                     raise
-                logger.warning("Triton %s failed a request: %s", leased.address, exc.message)
-            except UpstreamError:
-                outcome = Outcome.FAILED
-                raise
-            finally:
-                pool.release(leased, outcome)
-            self.failed_over(pool.name)
+                finally:
+                    pool.release(leased, outcome)
+                self.failed_over(pool.name)
+        finally:
+            tried.clear()  # their tracebacks hold this frame
 
     async def _lease(self, pool: Pool[B], work: Work, tried: Mapping[str, UpstreamError]) -> Leased[B]:
         try:
             return await pool.lease(work, exclude=tried)
         except UpstreamUnavailable:
-            if tried:
-                raise next(iter(tried.values())) from None  # nobody else is there: the first failure is the reason
-            raise
+            if not tried:
+                raise
+        raise next(iter(tried.values()))  # nobody else is there: the first failure is the reason
 
     async def _hedged(self, pool: Pool[Backend], leased: Leased[Backend], job: _Job, ledger: _Ledger) -> None:
         """An attempt, and another on a second Triton where the first is slow to begin. Who begins first goes on; the
@@ -239,7 +243,10 @@ class Attempts:
                 )
             )
         except UpstreamError as exc:
-            raise bound.blamed(exc, generate) from exc
+            blamed = bound.blamed(exc, generate)
+            if blamed is exc:
+                raise
+            raise blamed from exc
         finally:
             lost.remove_done_callback(leave)
 

@@ -35,6 +35,10 @@ logger = logging.getLogger("gateway")
 # How long the event loop waits for a thread that works on a long prompt to let it go on; Python's default is 5 ms.
 SWITCH_SECONDS = 0.0005
 
+# When Python's collector looks for objects that hold each other: after so many new ones, and how often further.
+# Requests leave none (tests/gateway/test_garbage.py), and a look through all that streams hold stops all streams.
+COLLECTIONS = (20_000, 20, 100)
+
 LAG_SECONDS = 0.25  # between two looks at how late the event loop is
 LOOKS_PER_PAGE = 4  # of these for each time that other processes are told how things are
 
@@ -120,6 +124,7 @@ async def serve(
         await lineup.start()
         # What is loaded by now stays. A collection would look through all of it, and hold every stream up meanwhile.
         gc.freeze()
+        gc.set_threshold(*COLLECTIONS)
         gc.enable()
         sys.setswitchinterval(SWITCH_SECONDS)
         async with gate:

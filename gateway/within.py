@@ -69,7 +69,7 @@ class Guard:
                 raise
             raise self._error from None
         finally:
-            self._task = None
+            self._task = self._error = None  # a traceback holds this frame, and with it this object
             if self._timer is not None:
                 self._timer.cancel()
             if asyncio.iscoroutine(work):

@@ -17,7 +17,7 @@ from http import HTTPStatus
 from typing import Any
 
 from starlette.types import Scope
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.core.errors import RequestError
 from gateway.core.reply.wire import dumps, error_body
@@ -79,6 +79,8 @@ class Connection(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
         super().connection_lost(exc)
+        # They hold this object, or what does: only a collection would find them, and hold up all streams meanwhile.
+        self.cycle = self.scope = self.parser = None  # type: ignore[assignment]
 
     def data_received(self, data: bytes) -> None:
         begun = self._since
@@ -110,9 +112,8 @@ class Connection(HttpToolsProtocol):
             raise Refused
         self._enter(Phase.BODY)
         self._body_bytes = 0
+        self.scope["state"]["exchange"] = Exchange(self)
         super().on_headers_complete()
-        if self.cycle is not None and self.cycle.scope is self.scope:
-            self.scope["state"]["exchange"] = Exchange(self, self.cycle)
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
@@ -182,12 +183,10 @@ class Connection(HttpToolsProtocol):
 class Exchange:
     """One request's way to its client, past ASGI's ``send``: for bodies of many small parts, once the head is sent."""
 
-    __slots__ = ("_connection", "_cycle", "_flow", "_transport")
+    __slots__ = ("_connection", "_flow", "_transport")
 
-    def __init__(self, connection: Connection, cycle: RequestResponseCycle) -> None:
-        """A connection has one cycle for each request: with pipelining, one is read while another is answered."""
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._cycle = cycle
         self._transport = connection.transport
         self._flow = connection.flow
 
@@ -207,7 +206,7 @@ class Exchange:
 
     def write(self, part: bytes) -> None:
         """A part of a body whose length nobody said before: one chunk. Nothing happens where the client has left."""
-        if not self._cycle.disconnected:
+        if not self._transport.is_closing():
             self._transport.write(b"%x\r\n%b\r\n" % (len(part), part))
 
     def drop(self) -> None:

@@ -114,4 +114,9 @@ class DeltaStream(EventSourceResponse):
 async def ended(work: asyncio.Task[None]) -> None:
     """Ends work that may still run."""
     work.cancel()
-    await asyncio.gather(work, return_exceptions=True)
+    (outcome,) = await asyncio.gather(work, return_exceptions=True)
+    # The task holds the error, whose traceback holds frames that hold the task. One that is a bug keeps it for the log.
+    error: BaseException | None = outcome if isinstance(outcome, GatewayError) else None
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__

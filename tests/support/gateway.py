@@ -13,7 +13,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,9 +50,9 @@ class Gateway:
 
 
 @contextlib.contextmanager
-def gateway_serving(log: Path, *flags: str) -> Iterator[Gateway]:
+def gateway_serving(log: Path, *flags: str, program: Sequence[str] = (str(GATEWAY),)) -> Iterator[Gateway]:
     """A gateway from the moment it listens to its end."""
-    command = [str(GATEWAY), "serve", "--port", "0", *flags]
+    command = [*program, "serve", "--port", "0", *flags]
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, preexec_fn=die_with_parent)
     try:

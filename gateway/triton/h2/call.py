@@ -76,6 +76,7 @@ class H2Call:
         """Ends it from our side; nothing happens where it is over."""
         if self._link is not None and self._stream is not None:
             self._link.cancel(self._stream)
+            self._stream.on_news = _silent
 
     async def _begin(self) -> None:
         link = self._links.free()
@@ -104,6 +105,8 @@ class H2Call:
     def _news(self) -> None:
         """The connection has something for it, or its end. Once the reader has enough, it waits for ``drained``."""
         over, link, stream = self._over, self._link, self._stream
+        if stream is not None and stream.end is not None:
+            stream.on_news = _silent  # they hold each other no longer: nothing is left for a collection
         if over is None or over.done() or link is None or stream is None:
             return
         messages = link.take(stream)
@@ -118,6 +121,10 @@ class H2Call:
                 return
         if stream.end is not None:
             over.set_result(False)
+
+
+def _silent() -> None:
+    pass
 
 
 def _dropped(messages: list[bytes]) -> bool:
