@@ -167,7 +167,7 @@ class Service:
             raise
         generates = await offloaded(lambda: built(bound.guides), size)
         for generate in generates:  # what the model cannot do is said here, before anything runs
-            bound.encode(generate, model.tokenizer)
+            bound.check(generate, model.tokenizer)
         return Prepared(id, model.name, model, generates, origin, ignored)
 
     async def run(self, prepared: Prepared, take: Take, waited: Callable[[float], None] = _unheard) -> None:

@@ -81,11 +81,13 @@ class Tensor(NamedTuple):
         """A numeric tensor. ValueError where a value does not fit the datatype or the count the shape."""
         if len(values) != prod(shape):
             raise ValueError(f"{name}: {len(values)} values do not fill shape {list(shape)}")
+        layout = _layout(datatype, shape)
+        if layout is None:
+            raise ValueError(f"{name}: a value does not fit {datatype}{list(shape)}: there are no such numbers")
         try:
-            data = struct.pack(f"<{len(values)}{CODES[datatype]}", *values)
-        except (KeyError, struct.error, OverflowError) as exc:
+            return cls(name, datatype, shape, layout.pack(*values))
+        except (struct.error, OverflowError) as exc:
             raise ValueError(f"{name}: a value does not fit {datatype}: {exc}") from exc
-        return cls(name, datatype, shape, data)
 
     @classmethod
     def of_bytes(cls, name: str, shape: tuple[int, ...], values: Sequence[bytes]) -> Tensor:

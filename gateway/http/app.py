@@ -22,6 +22,7 @@ from gateway.http.body import json_response
 from gateway.http.closing import Closing, ClosingRequests
 from gateway.http.description import describe
 from gateway.http.middleware import RequestLog
+from gateway.http.plain import include
 from gateway.http.playground import Playground
 from gateway.metrics import Metrics
 from gateway.service import Service
@@ -48,14 +49,14 @@ def create_app(
     )
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     answering = Answering(service, settings)
-    app.include_router(openai.router(answering, embedder))
-    app.include_router(embeddings.router(embedder, settings))
-    app.include_router(messages.router(answering))
-    app.include_router(responses.router(answering))
-    app.include_router(tokenization.router(answering))
-    app.include_router(ops.router(service, embedder, metrics, closing))
+    include(app, openai.router(answering, embedder))
+    include(app, embeddings.router(embedder, settings))
+    include(app, messages.router(answering))
+    include(app, responses.router(answering))
+    include(app, tokenization.router(answering))
+    include(app, ops.router(service, embedder, metrics, closing))
     if page is not None:
-        app.include_router(playground.router(page))
+        include(app, playground.router(page))
     app.add_middleware(ClosingRequests, closing=closing, reply=_reply)
     app.add_middleware(Access, gate=gate, reply=_reply)
     app.add_middleware(

@@ -15,11 +15,12 @@ from gateway.http.answer import EndpointSettings, ignored_header
 from gateway.http.body import read_body
 from gateway.http.description import described
 from gateway.http.disconnect import while_connected
+from gateway.http.plain import plain_router
 
 
 def router(embedder: Embedder, settings: EndpointSettings) -> APIRouter:
     """The route under /v1."""
-    routes = APIRouter(prefix="/v1")
+    routes = plain_router("/v1")
 
     @routes.post("/embeddings", openapi_extra=described(EmbeddingRequest))
     async def embeddings(request: Request) -> Response:

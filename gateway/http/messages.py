@@ -23,6 +23,7 @@ from gateway.http.answer import Answering, ignored_header
 from gateway.http.body import json_response, read_body
 from gateway.http.description import described
 from gateway.http.origin import origin
+from gateway.http.plain import plain_router
 from gateway.service import Prepared
 
 PREFIX = "/v1/messages"
@@ -31,7 +32,7 @@ T = TypeVar("T")
 
 def router(answering: Answering) -> APIRouter:
     """The routes under /v1/messages."""
-    routes = APIRouter(prefix=PREFIX)
+    routes = plain_router(PREFIX)
     service, limit = answering.service, answering.settings.max_body_bytes
 
     @routes.post("", openapi_extra=described(MessagesRequest))

@@ -21,13 +21,14 @@ from gateway.http.answer import Answering
 from gateway.http.body import json_response, read_body
 from gateway.http.description import described
 from gateway.http.origin import origin
+from gateway.http.plain import plain_router
 from gateway.offload import LONG_BODY, offloaded
 from gateway.service import ServedModel, Service
 
 
 def router(answering: Answering, embedder: Embedder) -> APIRouter:
     """The routes under /v1."""
-    routes = APIRouter(prefix="/v1")
+    routes = plain_router("/v1")
     service, settings = answering.service, answering.settings
 
     @routes.post("/chat/completions", openapi_extra=described(ChatRequest))

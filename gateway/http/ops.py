@@ -12,13 +12,14 @@ from starlette.responses import JSONResponse, Response
 from gateway.core.balance import EndpointState
 from gateway.embedder import Embedder, ServedEmbedding
 from gateway.http.closing import Closing
+from gateway.http.plain import plain_router
 from gateway.metrics import Metrics
 from gateway.service import ServedModel, Service
 
 
 def router(service: Service, embedder: Embedder, metrics: Metrics, closing: Closing) -> APIRouter:
     """The routes outside /v1."""
-    routes = APIRouter()
+    routes = plain_router()
 
     @routes.get("/healthz")
     async def healthz() -> Response:

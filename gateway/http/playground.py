@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from gateway.core.reply.wire import dumps
+from gateway.http.plain import plain_router
 
 FOLDER = Path(__file__).parents[1] / "playground"
 PAGE = "index.html"
@@ -77,7 +78,7 @@ class Playground:
 
 def router(playground: Playground) -> APIRouter:
     """``/`` and what the page is made of. No part of the API, so not in its description."""
-    routes = APIRouter(include_in_schema=False)
+    routes = plain_router(include_in_schema=False)
 
     @routes.api_route("/", methods=["GET", "HEAD"])
     @routes.api_route("/playground/{name}", methods=["GET", "HEAD"])

@@ -25,6 +25,7 @@ from gateway.http.answer import Answering, ignored_header
 from gateway.http.body import json_response, read_body
 from gateway.http.description import described
 from gateway.http.origin import origin
+from gateway.http.plain import plain_router
 from gateway.offload import offloaded
 
 T = TypeVar("T")
@@ -32,7 +33,7 @@ T = TypeVar("T")
 
 def router(answering: Answering) -> APIRouter:
     """The routes under /v1/responses."""
-    routes = APIRouter(prefix="/v1/responses")
+    routes = plain_router("/v1/responses")
     service, limit = answering.service, answering.settings.max_body_bytes
 
     @routes.post("", openapi_extra=described(ResponsesRequest))

@@ -16,11 +16,12 @@ from gateway.http.access import permit
 from gateway.http.answer import Answering
 from gateway.http.body import json_response, read_body
 from gateway.http.description import described
+from gateway.http.plain import plain_router
 from gateway.offload import offloaded
 
 
 def router(answering: Answering) -> APIRouter:
-    routes = APIRouter()
+    routes = plain_router()
     service, limit = answering.service, answering.settings.max_body_bytes
 
     @routes.post("/tokenize", openapi_extra=described(TokenizeRequest))

@@ -5,13 +5,15 @@ name, never dropped.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
+from typing import cast
 
 from gateway.core.errors import RequestError, UnsupportedField, UpstreamError
 from gateway.core.routes.decode import Decoder, Outputs
-from gateway.core.routes.tables import ENSEMBLE, Input, Route
+from gateway.core.routes.tables import ENSEMBLE, Input, Route, Value
 from gateway.core.tensors import ModelSignature, Scalar, Tensor, TensorSpec
 from gateway.core.types import Generate, Tokenizer
 
@@ -83,43 +85,46 @@ class Bound:
 
     def encode(self, generate: Generate, tokenizer: Tokenizer) -> list[Tensor]:
         """The request's tensors. UnsupportedField where the model has no input for a field the client asked for."""
-        if generate.logprobs and not self.outputs.logprobs:
-            raise UnsupportedField(
-                f"'logprobs' cannot be honoured: the Triton model '{self.model}' (route {self.route.name}) gives token "
-                f"ids and {self.route.logprobs} only in part. Leave the field out, or use route direct.",
-                param="logprobs",
-            )
-        tensors: list[Tensor] = []
-        for row, spec in self.rows:
-            value = row.value(generate, tokenizer)
-            if value is None:
-                continue
-            if spec is not None:
-                tensors.append(self._tensor(spec, value))
-            elif self._asked(row, generate) and value[0] != row.neutral:
-                raise UnsupportedField(
-                    f"'{row.field}' cannot be honoured: the Triton model '{self.model}' (route {self.route.name}) has "
-                    f"no input {' or '.join(row.names)}. Leave the field out, or use a route whose model has it.",
-                    param=row.field,
-                )
+        tensors = [self._tensor(spec, value) for spec, value in self._values(generate, tokenizer)]
         if self.reuse is not None:
             tensors.append(self._tensor(self.reuse, [True]))
         if self.streaming is not None:  # always said: leaving it out has crashed executors
             tensors.append(self._tensor(self.streaming, [self.decoupled]))
         return tensors
 
+    def check(self, generate: Generate, tokenizer: Tokenizer) -> None:
+        """Refuses what ``encode`` would refuse."""
+        for _ in self._values(generate, tokenizer):
+            pass
+
+    def _values(self, generate: Generate, tokenizer: Tokenizer) -> Iterator[tuple[TensorSpec, Value]]:
+        if generate.logprobs and not self.outputs.logprobs:
+            raise UnsupportedField(
+                f"'logprobs' cannot be honoured: the Triton model '{self.model}' (route {self.route.name}) gives token "
+                f"ids and {self.route.logprobs} only in part. Leave the field out, or use route direct.",
+                param="logprobs",
+            )
+        for row, spec in self.rows:
+            value = row.value(generate, tokenizer)
+            if value is None:
+                continue
+            if spec is not None:
+                yield spec, value
+            elif self._asked(row, generate) and value[0] != row.neutral:
+                raise UnsupportedField(
+                    f"'{row.field}' cannot be honoured: the Triton model '{self.model}' (route {self.route.name}) has "
+                    f"no input {' or '.join(row.names)}. Leave the field out, or use a route whose model has it.",
+                    param=row.field,
+                )
+
     def _asked(self, row: Input, generate: Generate) -> bool:
         return row.field in generate.sampling.asked or (row.field == "model" and generate.adapter is not None)
 
-    def _tensor(self, spec: TensorSpec, value: Sequence[Scalar] | Sequence[bytes]) -> Tensor:
-        """The value in the declared shape: the one free dimension takes what is left, a batch of one goes in front."""
-        fixed = prod(dim for dim in spec.dims if dim >= 0)
-        shape = tuple(len(value) // fixed if dim < 0 else dim for dim in spec.dims)
-        if self.batched:
-            shape = (1, *shape)
+    def _tensor(self, spec: TensorSpec, value: Value) -> Tensor:
+        shape = _shape(spec.dims, len(value), self.batched)
         if spec.datatype == "BYTES":
-            return Tensor.of_bytes(spec.name, shape, [v for v in value if isinstance(v, bytes)])
-        return Tensor.of(spec.name, spec.datatype, shape, [v for v in value if not isinstance(v, bytes)])
+            return Tensor.of_bytes(spec.name, shape, cast(Sequence[bytes], value))
+        return Tensor.of(spec.name, spec.datatype, shape, cast(Sequence[Scalar], value))
 
     def blamed(self, error: UpstreamError, generate: Generate) -> UpstreamError | RequestError:
         """The error as the client's, where the engine says that it is: Triton tells errors of a stream in words only,
@@ -134,6 +139,14 @@ class Bound:
     def decoder(self, generate: Generate, tokenizer: Tokenizer) -> Decoder:
         """A decoder for the responses to one request."""
         return Decoder(self.outputs, generate, tokenizer)
+
+
+@lru_cache(maxsize=1024)
+def _shape(dims: tuple[int, ...], count: int, batched: bool) -> tuple[int, ...]:
+    """So many values in the declared shape: the one free dimension takes what is left, a batch of one goes in front."""
+    fixed = prod(dim for dim in dims if dim >= 0)
+    shape = tuple(count // fixed if dim < 0 else dim for dim in dims)
+    return (1, *shape) if batched else shape
 
 
 def bind(route: Route, signature: ModelSignature, *, tokens_per_block: int | None = None) -> Bound:

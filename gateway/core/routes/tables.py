@@ -14,7 +14,7 @@ from gateway.core.errors import RequestError, UnsupportedField
 from gateway.core.tensors import Scalar
 from gateway.core.types import Generate, Tokenizer
 
-Value = Sequence[Scalar] | Sequence[bytes] | None
+Value = Sequence[Scalar] | Sequence[bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Input:
 
     field: str
     names: tuple[str, ...]
-    value: Callable[[Generate, Tokenizer], Value]
+    value: Callable[[Generate, Tokenizer], Value | None]
     required: bool = False
     neutral: Scalar | None = None  # the value that means the same as leaving the field out
 
@@ -46,20 +46,20 @@ class Route:
     reused_blocks: str = "kv_cache_reused_blocks"
 
 
-def _sampled(field: str) -> Callable[[Generate, Tokenizer], Value]:
+def _sampled(field: str) -> Callable[[Generate, Tokenizer], Value | None]:
     """Temperature, top_p and seed: sent when sampling, left out when greedy, where engines disagree about them."""
     return lambda generate, _: None if generate.sampling.greedy else [getattr(generate.sampling, field)]
 
 
-def _optional(field: str) -> Callable[[Generate, Tokenizer], Value]:
-    def value(generate: Generate, _: Tokenizer) -> Value:
+def _optional(field: str) -> Callable[[Generate, Tokenizer], Value | None]:
+    def value(generate: Generate, _: Tokenizer) -> Value | None:
         given: Scalar | None = getattr(generate.sampling, field)
         return None if given is None else [given]
 
     return value
 
 
-def _top_p(generate: Generate, _: Tokenizer) -> Value:
+def _top_p(generate: Generate, _: Tokenizer) -> Value | None:
     # Just under 1 has tripped assertions in TensorRT-LLM, where 1 was meant.
     top_p = generate.sampling.top_p
     return None if generate.sampling.greedy else [1.0 if top_p > 0.99999 else top_p]
@@ -69,7 +69,7 @@ def _end_id(generate: Generate, _: Tokenizer) -> Value:
     return generate.end_ids[:1] or [-1]  # -1: no id ends it
 
 
-def _words(words: Sequence[Sequence[int]]) -> Value:
+def _words(words: Sequence[Sequence[int]]) -> Value | None:
     """A word list: row 0 the ids of all words, row 1 where each word ends, filled up with -1."""
     if not words:
         return None
@@ -80,22 +80,22 @@ def _words(words: Sequence[Sequence[int]]) -> Value:
     return [*ids, *ends, *[-1] * (len(ids) - len(ends))]
 
 
-def _end_word_list(generate: Generate, _: Tokenizer) -> Value:
+def _end_word_list(generate: Generate, _: Tokenizer) -> Value | None:
     """The other end ids as stop words of one token."""
     return _words([(id,) for id in generate.end_ids[1:]])
 
 
-def _bad_word_list(generate: Generate, tokenizer: Tokenizer) -> Value:
+def _bad_word_list(generate: Generate, tokenizer: Tokenizer) -> Value | None:
     """Each word as it is tokenized at the beginning of a text, and after a space: two spellings in a vocabulary."""
     words = [tokenizer.encode(spelling) for word in generate.sampling.bad_words for spelling in (word, f" {word}")]
     return _words([word for word in words if word])
 
 
-def _end_words(generate: Generate, tokenizer: Tokenizer) -> Value:
+def _end_words(generate: Generate, tokenizer: Tokenizer) -> Value | None:
     return [tokenizer.token(id).encode() for id in generate.end_ids[1:]] or None
 
 
-def _bias_vector(generate: Generate, _: Tokenizer) -> Value:
+def _bias_vector(generate: Generate, _: Tokenizer) -> Value | None:
     """A bias for every id of the engine's logits: their number is not the tokenizer's, which is not padded."""
     if not generate.sampling.logit_bias:
         return None
@@ -113,7 +113,7 @@ def _bias_vector(generate: Generate, _: Tokenizer) -> Value:
     return vector
 
 
-def _bias_words(generate: Generate, tokenizer: Tokenizer) -> Value:
+def _bias_words(generate: Generate, tokenizer: Tokenizer) -> Value | None:
     """The words whose tokens get the bias. Triton's preprocessing tokenizes them, so each must be one token's text."""
     words = []
     for token, _ in generate.sampling.logit_bias:
@@ -138,11 +138,11 @@ def _text_prompt(generate: Generate, _: Tokenizer) -> Value:
     return [generate.prompt.text.encode("utf-8", "replace")]
 
 
-def _adapter(generate: Generate, _: Tokenizer) -> Value:
+def _adapter(generate: Generate, _: Tokenizer) -> Value | None:
     return None if generate.adapter is None else [generate.adapter.task_id]
 
 
-def _guide(part: str) -> Callable[[Generate, Tokenizer], Value]:
+def _guide(part: str) -> Callable[[Generate, Tokenizer], Value | None]:
     return lambda generate, _: None if generate.guide is None else [getattr(generate.guide, part).encode()]
 
 

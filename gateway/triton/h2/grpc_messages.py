@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from struct import Struct
 from urllib.parse import unquote_to_bytes
 
@@ -94,6 +95,12 @@ def request_headers(
     more: Sequence[tuple[str, str]] = (),
 ) -> bytes:
     """The header block of a call. ``timeout``: seconds after which the peer gives up by itself."""
+    block = _usual_headers(path, authority, tls, timeout)
+    return block + header_block(more) if more else block
+
+
+@lru_cache(maxsize=64)
+def _usual_headers(path: str, authority: str, tls: bool, timeout: float | None) -> bytes:
     headers = [
         (":method", "POST"),
         (":scheme", "https" if tls else "http"),
@@ -102,7 +109,6 @@ def request_headers(
         ("te", "trailers"),
         ("content-type", "application/grpc"),
         ("user-agent", "qwen-triton-gateway"),
-        *more,
     ]
     if timeout is not None:
         headers.insert(4, ("grpc-timeout", _timeout(timeout)))

@@ -11,6 +11,7 @@ out: a message of the same size with the same bytes around its raw contents says
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeVar
 
 from gateway.core.errors import UpstreamError
@@ -35,13 +36,22 @@ _PARAMETERS = write(4, write(1, b"triton_enable_empty_final_response") + write(2
 def encode(call: Call) -> bytes:
     """The ModelInferRequest of a call."""
     written = [write_text(1, call.model), write_text(3, call.id), _PARAMETERS]
-    for tensor in call.tensors:
-        shape = b"".join(map(write_varint, tensor.shape))
-        described = write_text(1, tensor.name) + write_text(2, tensor.datatype)
-        written.append(write(5, described + (write(3, shape) if shape else b"")))
-    written += [write(6, write_text(1, name)) for name in call.outputs]
+    written += [_described(tensor.name, tensor.datatype, tensor.shape) for tensor in call.tensors]
+    written.append(_wanted(tuple(call.outputs)))
     written += [write(7, tensor.data) for tensor in call.tensors]
     return b"".join(written)
+
+
+@lru_cache(maxsize=1024)
+def _described(name: str, datatype: str, dims: tuple[int, ...]) -> bytes:
+    """An input without its content. Few differ: of those of a model, only the prompt's shape."""
+    shape = b"".join(map(write_varint, dims))
+    return write(5, write_text(1, name) + write_text(2, datatype) + (write(3, shape) if shape else b""))
+
+
+@lru_cache(maxsize=64)
+def _wanted(outputs: tuple[str, ...]) -> bytes:
+    return b"".join(write(6, write_text(1, name)) for name in outputs)
 
 
 class Seen:
