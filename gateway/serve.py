@@ -35,9 +35,10 @@ logger = logging.getLogger("gateway")
 # How long the event loop waits for a thread that works on a long prompt to let it go on; Python's default is 5 ms.
 SWITCH_SECONDS = 0.0005
 
-# When Python's collector looks for objects that hold each other: after so many new ones, and how often further.
-# Requests leave none (tests/gateway/test_garbage.py), and a look through all that streams hold stops all streams.
-COLLECTIONS = (20_000, 20, 100)
+# When Python's collector looks for objects that hold each other: through so many new ones, at every so many of these
+# looks through all that streams hold, and rarely through the rest. Requests leave none (tests/gateway/test_garbage.py),
+# and all streams stop meanwhile: about half a millisecond for a thousand objects.
+COLLECTIONS = (2_000, 100, 10)
 
 LAG_SECONDS = 0.25  # between two looks at how late the event loop is
 LOOKS_PER_PAGE = 4  # of these for each time that other processes are told how things are

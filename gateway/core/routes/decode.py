@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 from gateway.core.errors import UpstreamError
 from gateway.core.routes.tables import Route
 from gateway.core.tensors import Tensor
 from gateway.core.types import FinishReason, Generate, Piece, Tokenizer
 
+_ANY = 2**63
 _INTEGERS = frozenset({"INT32", "INT64", "UINT32"})
 
 
@@ -36,7 +36,7 @@ class Outputs:
 class Decoder:
     """Push each response of one request; the final one may bring nothing."""
 
-    __slots__ = ("_generate", "_may_echo", "_outputs", "_sent", "_tokenizer", "_told")
+    __slots__ = ("_generate", "_lengths", "_may_echo", "_most", "_outputs", "_sent", "_tokenizer", "_told")
 
     def __init__(self, outputs: Outputs, generate: Generate, tokenizer: Tokenizer) -> None:
         self._outputs = outputs
@@ -44,6 +44,8 @@ class Decoder:
         self._tokenizer = tokenizer
         self._sent = 0
         self._told = 0
+        self._lengths: Tensor | None = None  # of the last response …
+        self._most = _ANY  # … and how many ids it says there are
         # Engines put the prompt in front of an answer that is not streamed, unless told otherwise.
         self._may_echo = not outputs.decoupled and not outputs.excludes_prompt
 
@@ -69,12 +71,14 @@ class Decoder:
     def _ids(self, output: Tensor | None, lengths: Tensor | None) -> tuple[int, ...]:
         if output is None:
             return ()
-        ids = cast(tuple[int, ...], output.numbers())
+        ids: tuple[int, ...] = output.numbers()  # type: ignore[assignment]
         if output.datatype not in _INTEGERS:
             ids = tuple(map(int, ids))
-        counts = () if lengths is None else lengths.numbers()
-        if counts and counts[0] < len(ids):
-            ids = ids[: int(counts[0])]
+        if lengths is not self._lengths:  # a transport gives the same object again where nothing has changed
+            counts = () if lengths is None else lengths.numbers()
+            self._lengths, self._most = lengths, int(counts[0]) if counts else _ANY
+        if self._most < len(ids):
+            ids = ids[: self._most]
         prompt = self._generate.prompt.ids
         if self._may_echo and ids[: len(prompt)] == prompt:
             ids = ids[len(prompt) :]
