@@ -4,14 +4,17 @@ It knows the fields of Triton's ModelInferRequest and ModelStreamInferResponse (
 the gateway needs of a response: names, datatypes and shapes of its outputs, their raw content, the final flag, the
 error. What it reads is what the protobuf library reads.
 
-Responses to one request differ in little but their raw contents. So the decoder remembers how the last one was laid
-out: a message of the same size with the same bytes around its raw contents says the same, whatever the contents are.
+Responses of a server differ in little but the request's id and their raw contents. So it is remembered how they were
+laid out: a message of the same size with the same bytes around these says the same, whatever the contents are. That is
+kept once for all requests: the processor has it at hand, where something of each request's own would be cold.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from struct import Struct
 from typing import TypeVar
 
 from gateway.core.errors import UpstreamError
@@ -19,6 +22,8 @@ from gateway.core.tensors import Tensor
 from gateway.triton.h2.protobuf import LENGTH, VARINT, WireError, fields, numbers, text, write, write_text, write_varint
 from gateway.triton.status import engine_failed
 from gateway.triton.transport import Call, Response
+
+Described = tuple[str, str, tuple[int, ...]]  # name, datatype, shape of an output
 
 PATH = "/inference.GRPCInferenceService/ModelStreamInfer"
 
@@ -57,13 +62,23 @@ def _wanted(outputs: tuple[str, ...]) -> bytes:
 class Seen:
     """What parts of messages were found to say, by their bytes: they come again in every response of every request."""
 
-    __slots__ = ("_outputs", "_parameters")
+    __slots__ = ("_outputs", "_parameters", "layouts")
 
     def __init__(self) -> None:
-        self._outputs: dict[bytes, tuple[str, str, tuple[int, ...]]] = {}
+        self._outputs: dict[bytes, Described] = {}
         self._parameters: dict[bytes, bool | None] = {}
+        self.layouts: dict[int, _Layout] = {}  # of whole messages, by their size
 
-    def output(self, message: bytes, start: int, stop: int) -> tuple[str, str, tuple[int, ...]]:
+    def keep(self, size: int, layout: _Layout) -> None:
+        """For the next message of that size. The last one of a request does not push out that of all before it."""
+        if layout.final and size in self.layouts:
+            return
+        if len(self.layouts) >= MOST_SEEN:
+            self.layouts.clear()
+        if sum(map(len, layout.constant)) <= LARGEST_SEEN:
+            self.layouts[size] = layout
+
+    def output(self, message: bytes, start: int, stop: int) -> Described:
         part = message[start:stop]
         known = self._outputs.get(part)
         if known is None:
@@ -88,47 +103,44 @@ def _keep(seen: dict[bytes, T], part: bytes, said: T) -> None:
         seen[part] = said
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Layout:
-    """How a message was laid out. ``outputs``: name, datatype, shape, and where the raw content lies."""
+    """How a message was laid out: the bytes that are the same in all like it, and its outputs in the order of their
+    raw contents. Both structs are of the whole message and pass over what the other one reads."""
 
-    size: int
-    constant: list[tuple[int, int, bytes]]
-    outputs: list[tuple[str, str, tuple[int, ...], int, int]]
+    same: Struct
+    constant: tuple[bytes, ...]
+    outputs: tuple[Described, ...]
+    contents: Struct
     final: bool
 
 
 class Decoder:
     """Reads the responses to one request."""
 
-    __slots__ = ("_layout", "_model", "_seen", "_tensors")
+    __slots__ = ("_layout", "_layouts", "_model", "_seen", "_tensors")
 
     def __init__(self, model: str, seen: Seen) -> None:
         """``model`` is named where an error is said. ``seen`` is shared by the requests to one server."""
         self._model = model
         self._seen = seen
-        self._layout = _Layout(-1, [], [], False)
-        self._tensors: dict[str, Tensor] = {}  # of the last response
+        self._layouts = seen.layouts
+        self._layout: _Layout | None = None  # of the last response …
+        self._tensors: dict[str, Tensor] = {}  # … and what it brought
 
     def decode(self, message: bytes) -> Response:
         """UpstreamError where the engine says one, or where this is no message."""
-        layout = self._layout
-        if len(message) == layout.size:
-            for start, stop, part in layout.constant:
-                if message[start:stop] != part:
-                    layout = self._read(message)
-                    break
-        else:
+        layout = self._layouts.get(len(message))
+        if layout is None or layout.same.unpack(message) != layout.constant:
             layout = self._read(message)
-        before = self._tensors
+        before: dict[str, Tensor] = self._tensors if layout is self._layout else {}
         tensors: dict[str, Tensor] = {}
-        for name, datatype, shape, start, stop in layout.outputs:
-            data = message[start:stop]
+        for (name, datatype, shape), data in zip(layout.outputs, layout.contents.unpack(message)):  # noqa: B905
             same = before.get(name)
             if same is None or same.data != data:
                 same = Tensor(name, datatype, shape, data)
             tensors[name] = same
-        self._tensors = tensors
+        self._layout, self._tensors = layout, tensors
         return Response(tensors, layout.final)
 
     def _read(self, message: bytes) -> _Layout:
@@ -139,16 +151,16 @@ class Decoder:
                 f"Triton sent a response for '{self._model}' that cannot be read: {exc}. Is the address that of "
                 "Triton's gRPC port?"
             ) from exc
-        self._layout = layout
-        self._tensors = {}
+        self._seen.keep(len(message), layout)
         return layout
 
 
 def _read(message: bytes, seen: Seen) -> _Layout:
     """The layout of a ModelStreamInferResponse. Parts of one that come apart are put together, as protobuf does."""
     error = ""
-    outputs: list[tuple[str, str, tuple[int, ...]]] = []
+    outputs: list[Described] = []
     raw: list[tuple[int, int]] = []
+    skipped: list[tuple[int, int]] = []  # the request's id, which the stream is known by
     final = False
     for number, wire, start, stop in fields(message):
         if wire != LENGTH:
@@ -166,17 +178,27 @@ def _read(message: bytes, seen: Seen) -> _Layout:
                 elif inner == 4:
                     flag = seen.parameter(message, a, b)
                     final = final if flag is None else flag
+                elif inner == 3:
+                    skipped.append((a, b))
     if error:
         raise engine_failed(error)
     if len(outputs) != len(raw):
         raise UpstreamError("Triton sent a response whose outputs are not in raw form.")
-    edges = [0, *(edge for span in raw for edge in span), len(message)]
-    constant = [(a, b, message[a:b]) for a, b in zip(edges[::2], edges[1::2], strict=True) if a < b]
-    placed = [(*output, *span) for output, span in zip(outputs, raw, strict=True)]
-    return _Layout(len(message), constant, placed, final)
+    edges = [0, *(edge for span in sorted(raw + skipped) for edge in span), len(message)]
+    same = _struct(zip(edges[::2], edges[1::2], strict=True), len(message))
+    return _Layout(same, same.unpack(message), tuple(outputs), _struct(raw, len(message)), final)
 
 
-def _read_output(message: bytes) -> tuple[str, str, tuple[int, ...]]:
+def _struct(spans: Iterable[tuple[int, int]], size: int) -> Struct:
+    """Reads these spans of so many bytes, in their order."""
+    written, at = "", 0
+    for start, stop in spans:
+        written += f"{start - at}x{stop - start}s"
+        at = stop
+    return Struct(f"={written}{size - at}x")
+
+
+def _read_output(message: bytes) -> Described:
     name = datatype = ""
     shape: list[int] = []
     for number, wire, a, b in fields(message):

@@ -136,18 +136,34 @@ def test_a_message_that_is_cut_off_is_refused(response: Any) -> None:
 
 @given(RESPONSES, st.data())
 def test_a_message_like_the_last_one_is_read_no_other_way(response: Any, draw: st.DataObject) -> None:
-    decoder = Decoder("m", Seen())
+    seen = Seen()
+    decoders = [Decoder("m", seen), Decoder("m", seen)]  # of two requests
     count = len(response.outputs)
-    for _ in range(3):
+    for _ in range(5):
+        number = draw.draw(st.integers(0, 1))
         changed = service_pb2.ModelInferResponse()
         changed.CopyFrom(response)
+        changed.id = f"{response.id}{number}"
         changed.raw_output_contents[:] = draw.draw(
             st.lists(st.binary(min_size=4, max_size=5), min_size=count, max_size=count)
         )
         if draw.draw(st.booleans()):
             changed.parameters[FINAL].bool_param = draw.draw(st.booleans())
         data = service_pb2.ModelStreamInferResponse(infer_response=changed).SerializeToString()
-        assert decoder.decode(data) == library(data)
+        assert decoders[number].decode(data) == library(data)
+
+
+def test_a_layout_is_kept_for_all_requests() -> None:
+    seen = Seen()
+    for id, number, final in [("a", 1, False), ("b", 2, False), ("a", 3, True), ("b", 4, False), ("b", 5, True)]:
+        response = service_pb2.ModelInferResponse(id=id, raw_output_contents=[bytes((number,))])
+        response.outputs.add(name="x", datatype="INT8", shape=[1])
+        response.parameters[FINAL].bool_param = final
+        data = service_pb2.ModelStreamInferResponse(infer_response=response).SerializeToString()
+        kept = seen.layouts.get(len(data))
+        assert Decoder("m", seen).decode(data) == Response({"x": Tensor("x", "INT8", (1,), bytes((number,)))}, final)
+        assert kept is None or seen.layouts[len(data)] is kept
+    assert len(seen.layouts) == 1
 
 
 @given(
@@ -170,7 +186,7 @@ def test_what_is_remembered_is_bounded_and_right() -> None:
         inner.parameters[FINAL].bool_param = number % 2 == 0
         data = service_pb2.ModelStreamInferResponse(infer_response=inner).SerializeToString()
         assert Decoder("m", seen).decode(data) == library(data)
-    assert all(len(kept) <= MOST_SEEN for kept in (seen._outputs, seen._parameters))
+    assert all(len(kept) <= MOST_SEEN for kept in (seen._outputs, seen._parameters, seen.layouts))
     assert max(map(len, (*seen._outputs, *seen._parameters))) <= LARGEST_SEEN
 
 
