@@ -4,8 +4,12 @@ It knows signals, seconds and uvicorn. It must not know models or what requests 
 closes the port at once, cancels streams without a word after its time, takes a second SIGTERM for the first, and ends
 the process by the signal again, so that a clean end looks like a crash.
 
-The steps: not ready, and ``drain_seconds`` for balancers to see it; new requests refused and the port closed;
-``grace_seconds`` for requests in flight; then they are ended with an error. A second signal skips all waiting.
+The steps: not ready, and ``drain_seconds`` for balancers to see it; the port closed, and new requests refused that come
+by connections that are there; ``grace_seconds`` for requests in flight; then they are ended with an error. A second
+signal skips all waiting.
+
+The port closes first, because a connection that nobody takes is tried again elsewhere by every proxy and client; a
+request that was answered with a 503 is not.
 """
 
 from __future__ import annotations
@@ -29,7 +33,6 @@ from gateway.settings.edge import Edge
 
 logger = logging.getLogger("gateway")
 
-ACCEPTED_SECONDS = 0.1  # for connections that stand in the port's queue to be taken and told
 LAST_SECONDS = 2.0  # for the error frames of the last requests to be written
 
 
@@ -91,9 +94,9 @@ class Server:
         closing.drain()
         logger.info("stopping: not ready any more, %d requests in flight", closing.in_flight)
         await self._unless_pressed(self._drain_seconds)
-        closing.refuse()
-        await self._unless_pressed(ACCEPTED_SECONDS)
         self._uvicorn.should_exit = True
+        await self._uvicorn.closed.wait()
+        closing.refuse()
         await self._unless_pressed(self._grace_seconds)
         if closing.in_flight:
             logger.warning("stopping: %d requests are ended with an error", closing.in_flight)
@@ -107,9 +110,13 @@ class Server:
 
 
 class _Uvicorn(uvicorn.Server):
-    """uvicorn that leaves signals alone and says when it serves."""
+    """uvicorn that leaves signals alone and says when it serves, and when no more connections are taken."""
 
     on_start: Callable[[], None]
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.closed = asyncio.Event()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -118,6 +125,10 @@ class _Uvicorn(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.on_start()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.closed.set()  # who waits for it wakes in a later turn; the port is closed in this one
+        await super().shutdown(sockets)
 
 
 @contextlib.contextmanager

@@ -65,6 +65,29 @@ def test_readiness_goes_first_and_whoever_still_comes_is_served(start: Start) ->
     assert gateway.process.wait(PATIENCE) == 0
 
 
+def test_the_port_closes_before_anybody_is_refused(start: Start, scripted_triton: ScriptedTriton) -> None:
+    """Whoever connects anew is served or not let in, so that every proxy may try another gateway."""
+    gateway = start(grace_seconds=300)
+    client = running(gateway, Script(tag="shutdown-port", text="x ", hang_after=1))
+    client.read_until(b'"content":')
+    gateway.process.send_signal(signal.SIGTERM)
+    statuses: set[int] = set()
+
+    def closed() -> bool:
+        body = {"model": "direct", "messages": messages(Script(text="hi"))}
+        try:
+            statuses.add(httpx.post(f"{gateway.api}/chat/completions", json=body, timeout=30).status_code)
+        except httpx.TransportError:
+            return True
+        return False
+
+    until(closed)
+    assert statuses <= {200}
+    gateway.process.send_signal(signal.SIGTERM)
+    client.read_to_end()
+    assert gateway.process.wait(PATIENCE) == 0
+
+
 def test_a_second_signal_waits_for_nothing(start: Start, scripted_triton: ScriptedTriton) -> None:
     gateway = start(drain_seconds=300, grace_seconds=300)
     client = running(gateway, Script(tag="shutdown-twice", text="x ", hang_after=1))
