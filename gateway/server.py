@@ -18,6 +18,7 @@ import asyncio
 import contextlib
 import functools
 import logging
+import math
 import signal
 import socket
 import ssl
@@ -51,7 +52,8 @@ class Server:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         """``trusted_proxies``: addresses and networks whose word is taken on whom they forward for."""
-        connection: Any = functools.partial(Connection, edge=edge or Edge())
+        edge = edge or Edge()
+        connection: Any = functools.partial(Connection, edge=edge)
         config = uvicorn.Config(
             app,
             http=connection,
@@ -59,6 +61,7 @@ class Server:
             log_config=None,
             access_log=False,
             server_header=False,
+            timeout_keep_alive=math.ceil(edge.keep_alive_seconds),
             proxy_headers=bool(trusted_proxies),
             forwarded_allow_ips=list(trusted_proxies),
         )

@@ -36,7 +36,7 @@ TCP_NOTSENT_LOWAT: int | None = getattr(socket, "TCP_NOTSENT_LOWAT", None)  # Li
 class Phase(Enum):
     """What the connection waits for."""
 
-    IDLE = "a request"  # uvicorn closes it after a few seconds
+    IDLE = "a request"  # uvicorn closes it after keep_alive_seconds
     HEAD = "headers"
     BODY = "body"
     ANSWER = "us"

@@ -30,6 +30,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory, tokenizer: TokenizerFolder
     triton = f"127.0.0.1:{Ports.free().grpc}"
     config = gateway_toml(folder / "gateway.toml", triton, tokenizer.path, max_model_len=2048, routes=["direct"])
     bounds = f"max_headers = {HEADERS}\nmax_header_bytes = {HEADER_BYTES}\nhead_seconds = 0.5\nbody_seconds = 0.5\n"
+    bounds += "keep_alive_seconds = 1\n"
     config.write_text(f"{config.read_text()}\n[edge]\n{bounds}")
     with gateway_serving(folder / "log", "--config", str(config)) as gateway:
         yield gateway
@@ -213,6 +214,14 @@ def test_a_connection_is_used_again_and_requests_may_queue_on_it(client: socket.
         healthy(client)
     client.sendall((GET + padding + b"\r\n") * 4 + GET + b"connection: close\r\n\r\n")
     assert everything(client).count(b"HTTP/1.1 200") == 5
+
+
+def test_a_connection_without_a_next_request_is_closed(client: socket.socket) -> None:
+    client.sendall(GET + b"\r\n")
+    healthy(client)
+    answered = time.monotonic()
+    assert everything(client) == b""
+    assert time.monotonic() - answered > 0.9  # keep_alive_seconds, and no earlier
 
 
 def test_an_upgrade_is_not_taken_up(client: socket.socket) -> None:
