@@ -26,7 +26,7 @@ class Edge:
     max_header_bytes: int = 64 * 1024  # of all headers of a request and its URL together
     head_seconds: float = 10.0  # from the connection, or a request's first byte, to the end of its headers
     body_seconds: float = 30.0  # for a body to arrive, and a second more for each 64 KiB of it
-    # A request that meets our close is an error at a proxy: nobody knows whether it was begun. Most keep idle ones 60 s.
+    # A request that meets our close is an error at a proxy: nobody knows whether it was begun. Most keep theirs 60 s.
     keep_alive_seconds: float = 75.0  # without a request on a connection; longer than proxies keep idle ones
     stall_seconds: float = 30.0  # in which a client reads nothing of what waits for it; then the connection is dropped
     backlog_bytes: int = 256 * 1024  # of an answer that wait for a slow client; with more the request is cancelled
