@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gateway.server import ACCEPTED_SECONDS, LAST_SECONDS
+from gateway.server import LAST_SECONDS
 from gateway.settings import Settings
 from gateway.workers import PATIENCE_SECONDS
 from model_repo_builder.nginx import nginx_conf
@@ -178,7 +178,7 @@ def test_the_gateway_asks_the_tritons_that_are_there(name: str) -> None:
 def test_docker_waits_longer_than_the_gateway_takes_to_end(name: str) -> None:
     project = rendered(name)
     server = settings(project).server
-    longest = server.drain_seconds + ACCEPTED_SECONDS + server.grace_seconds + LAST_SECONDS + PATIENCE_SECONDS
+    longest = server.drain_seconds + server.grace_seconds + LAST_SECONDS + PATIENCE_SECONDS
     assert seconds(project["services"]["gateway"]["stop_grace_period"]) > longest
 
 

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 import pytest
 
 from model_repo_builder import release
-from scripts import images
+from scripts import tables
 from tests.deploy.dockerfiles import FOLDER, NAMES, environment, instructions, last
 from tests.deploy.tools import ROOT, run, tool
 
@@ -98,12 +98,12 @@ def test_the_image_of_nvidia_gets_all_that_the_builder_imports() -> None:
 
 
 def test_the_table_in_the_readme_is_the_data() -> None:
-    current = images.README.read_text("utf-8")
-    assert images.renewed(current) == current, "run: python scripts/images.py"
+    current = tables.TABLES["images"][0].read_text("utf-8")
+    assert tables.renewed("images", current) == current, "run: python scripts/tables.py"
 
 
 def test_every_image_holds_a_release_that_the_builder_knows() -> None:
-    data = json.loads((images.CONTRACTS / "images.json").read_text("utf-8"))
+    data = json.loads((tables.CONTRACTS / "images.json").read_text("utf-8"))
     lines = [release.Release.parse(image["tensorrt_llm"]).line for image in data["images"]]
     assert set(lines) == set(release.lines())
     tags = [image["triton"] for image in data["images"]]
@@ -112,7 +112,7 @@ def test_every_image_holds_a_release_that_the_builder_knows() -> None:
 
 
 def test_the_dockerfile_takes_the_reference_image() -> None:
-    data = json.loads((images.CONTRACTS / "images.json").read_text("utf-8"))
+    data = json.loads((tables.CONTRACTS / "images.json").read_text("utf-8"))
     default = next(each.rest for each in instructions("triton") if each.rest.startswith("TRITON_TAG="))
     assert default == f"TRITON_TAG={data['reference']}{data['suffix']}"
     assert environment("triton")["MODEL_REPO_BUILDER_IMAGE"] == f"{data['repository']}:${{TRITON_TAG}}"

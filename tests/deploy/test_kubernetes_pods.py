@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.metrics import Metrics
-from gateway.server import ACCEPTED_SECONDS, LAST_SECONDS
+from gateway.server import LAST_SECONDS
 from gateway.settings import Settings
 from gateway.workers import PATIENCE_SECONDS
 from model_repo_builder.launch import EXIT_TIMEOUT_SECONDS
@@ -124,7 +124,7 @@ def test_the_gateway_has_the_time_it_takes_to_end(rendered: dict[str, list[Objec
     server = read_settings(rendered[overlay]).server
     spec = pods(rendered[overlay])["gateway"]["spec"]
     pause = spec["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
-    ending = server.drain_seconds + ACCEPTED_SECONDS + server.grace_seconds + LAST_SECONDS + PATIENCE_SECONDS
+    ending = server.drain_seconds + server.grace_seconds + LAST_SECONDS + PATIENCE_SECONDS
     assert spec["terminationGracePeriodSeconds"] > pause + ending
     # Long enough for its own probe to see it.
     assert server.drain_seconds >= seconds_of(spec["containers"][0]["readinessProbe"])

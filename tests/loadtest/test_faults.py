@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
@@ -18,6 +17,7 @@ from loadtest.faults.__main__ import chosen, main
 from loadtest.faults.account import Account
 from loadtest.faults.result import Result, markdown
 from loadtest.faults.scenarios import ALL
+from tests.loadtest.interrupting import interrupted
 from tests.support.triton import require
 
 ROOT = Path(__file__).parents[2]
@@ -50,26 +50,8 @@ def test_scenario(rows: dict[str, dict[str, object]], name: str) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_leaves_nothing_behind(tmp_path: Path, number: signal.Signals) -> None:
     require("pytriton")
-    command = [sys.executable, "-m", "loadtest.faults", "--short", "--only", "kill-idle", "--keep", str(tmp_path / "s")]
-    run = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
-    assert run.stderr is not None
-    for line in run.stderr:
-        if line.startswith("[1/1]"):
-            break
-    assert _commands_with(str(tmp_path))
-    run.send_signal(number)
-    assert "everything was stopped" in run.communicate(timeout=60)[1]
-    assert run.returncode == 130
-    assert not _commands_with(str(tmp_path))
-
-
-def _commands_with(text: str) -> list[str]:
-    """Command lines of running processes, those of zombies being empty."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            found.append(path.read_bytes().replace(b"\0", b" ").decode("utf-8", "replace"))
-    return [command for command in found if text in command and "loadtest.faults" not in command]
+    arguments = ["--short", "--only", "kill-idle", "--keep", str(tmp_path / "stage")]
+    interrupted("loadtest.faults", arguments, number, tmp_path, begun=lambda line: line.startswith("[1/1]"))
 
 
 def test_names_are_of_one_scenario_each() -> None:

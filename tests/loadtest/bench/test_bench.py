@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import signal
 import subprocess
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from loadtest.bench.__main__ import KEYS, chosen, main
+from tests.loadtest.interrupting import interrupted
 from tests.support.triton import require
 
 ROOT = Path(__file__).parents[3]
@@ -56,27 +56,11 @@ def test_in_front_of_a_real_triton(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_leaves_nothing_behind(tmp_path: Path, number: signal.Signals) -> None:
-    command = [sys.executable, "-m", "loadtest.bench", "--only", "steps", "--output", str(tmp_path)]
+    arguments = ["--only", "steps", "--output", str(tmp_path)]
     environment = {"TMPDIR": str(tmp_path), "PATH": "/usr/bin:/bin"}
-    run = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
-    assert run.stderr is not None
-    for line in run.stderr:
-        if ", h2" in line:  # everything runs by then
-            break
-    assert _commands_with(str(tmp_path))
-    run.send_signal(number)
-    assert "everything was stopped" in run.communicate(timeout=60)[1]
-    assert run.returncode == 130
-    assert not _commands_with(str(tmp_path))
-
-
-def _commands_with(text: str) -> list[str]:
-    """Command lines of running processes, those of zombies being empty."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            found.append(path.read_bytes().replace(b"\0", b" ").decode("utf-8", "replace"))
-    return [command for command in found if text in command and "loadtest.bench --only" not in command]
+    interrupted(
+        "loadtest.bench", arguments, number, tmp_path, begun=lambda line: ", h2" in line, environment=environment
+    )
 
 
 def test_all_sections_or_some() -> None:
