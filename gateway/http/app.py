@@ -15,7 +15,7 @@ from gateway.core.reply import messages as anthropic
 from gateway.core.reply.wire import error_body
 from gateway.embedder import Embedder
 from gateway.gate import Gate
-from gateway.http import embeddings, messages, openai, ops, playground, responses, tokenization
+from gateway.http import embeddings, messages, openai, ops, playground, reference, responses, tokenization
 from gateway.http.access import Access
 from gateway.http.answer import Answering, EndpointSettings
 from gateway.http.body import json_response
@@ -46,6 +46,8 @@ def create_app(
         title="Qwen on Triton",
         version=__version__,
         summary="OpenAI-compatible API of a Qwen served by NVIDIA Triton and TensorRT-LLM",
+        docs_url=None,  # these load scripts from elsewhere
+        redoc_url=None,
     )
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     answering = Answering(service, settings)
@@ -54,6 +56,7 @@ def create_app(
     include(app, messages.router(answering))
     include(app, responses.router(answering))
     include(app, tokenization.router(answering))
+    include(app, reference.router(app))
     include(app, ops.router(service, embedder, metrics, closing))
     if page is not None:
         include(app, playground.router(page))

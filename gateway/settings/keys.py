@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from gateway.core.errors import SettingsError
 
 # What the operator may open to everybody. Whatever costs the engine time cannot be among it.
-OPENABLE = ("/readyz", "/metrics", "/docs", "/redoc", "/openapi.json", "/version")
+OPENABLE = ("/readyz", "/metrics", "/docs", "/openapi.json", "/version")
 
 
 @dataclass(frozen=True, slots=True)
