@@ -10,33 +10,18 @@ It must not know sockets, clocks, or what a message says.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from gateway.triton.h2 import frames
 from gateway.triton.h2.frames import Code, FrameReader, ProtocolError
 from gateway.triton.h2.grpc_messages import End, end_of_reset
 from gateway.triton.h2.headers import HeaderReader
+from gateway.triton.h2.limits import Limits, Patience
 from gateway.triton.h2.sending import Sender
 from gateway.triton.h2.stream import Stream
 from gateway.triton.h2.whole import take_whole
 from gateway.triton.status import Status
 
 BEFORE_SETTINGS = 100  # calls, while the peer has not said how many it takes
-EARNED = 8  # frames that bring nothing, for one that does, and for each call between two ticks
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a peer may send. Bytes, if nothing else is said."""
-
-    stream_window: int = 256 * 1024  # of one answer that nobody reads
-    connection_window: int = 2**30  # no stream holds up another: what each may hold is limited above
-    frame: int = 128 * 1024
-    message: int = 64 * 1024 * 1024  # log-probabilities and logits can be long
-    header_list: int = 64 * 1024
-    header_frames: int = 32  # that one header list may be spread over
-    settings: int = 64  # in one frame
-    chatter: int = 1000  # frames that bring nothing
 
 
 class Connection:
@@ -55,7 +40,7 @@ class Connection:
         self._next = 1
         self._greeted = False
         self._closed = False
-        self._chatter = 0
+        self._patience = Patience(self.limits.chatter)
         self._window = self.limits.connection_window
         self._late = 0  # bytes that may still come for streams that we ended
         self.out = self._sender.out
@@ -94,7 +79,7 @@ class Connection:
         )
         self._next += 2
         self.streams[stream.id] = stream
-        self._chatter -= EARNED
+        self._patience.asked()
         self._sender.begin(stream, headers)
         return stream
 
@@ -117,7 +102,7 @@ class Connection:
 
     def tick(self) -> None:
         """Some seconds have passed, in which a peer may chatter a little."""
-        self._chatter = -EARNED * len(self.streams)
+        self._patience.tick(len(self.streams))
 
     def close(self) -> None:
         """No more calls. Those that are open end as cancelled."""
@@ -164,8 +149,7 @@ class Connection:
         at, count, used = take_whole(data, at, self.streams, self._window, largest, news)
         if count:
             self._received(used)
-            if self._chatter > 0:
-                self._chatter = max(self._chatter - EARNED * count, -EARNED)
+            self._patience.useful(count)
         return at
 
     def _on_frame(self, kind: int, flags: int, id: int, payload: bytes, news: dict[Stream, None]) -> None:
@@ -176,7 +160,7 @@ class Connection:
             raise ProtocolError(Code.PROTOCOL_ERROR, "a frame in the middle of a header block")
         handler = _HANDLERS.get(kind)
         if handler is None:
-            self._useless()  # types that nobody knows are ignored
+            self._patience.useless()  # types that nobody knows are ignored
         else:
             handler(self, flags, id, payload, news)
 
@@ -210,10 +194,9 @@ class Connection:
                 raise ProtocolError(Code.STREAM_CLOSED, "data of a stream that is over")
             return
         if payload or ended:
-            if self._chatter > 0:
-                self._chatter -= EARNED
+            self._patience.useful()
         else:
-            self._useless()
+            self._patience.useless()
         stream.data(payload, size, ended)
         news[stream] = None
         if stream.end is not None:
@@ -239,21 +222,21 @@ class Connection:
             return
         stream = self.streams.get(id)
         if stream is None:
-            self._useless()
+            self._patience.useless()
             return
         stream.headers(headers, self._headers_ended)
         if stream.end is not None:
             news[stream] = None
             self._drop(stream, None if self._headers_ended and not stream.body else Code.CANCEL)
         elif not stream.begun:
-            self._useless()  # informational headers may come again and again
+            self._patience.useless()  # informational headers may come again and again
 
     def _on_rst_stream(self, flags: int, id: int, payload: bytes, news: dict[Stream, None]) -> None:
         code = frames.read_word(payload, "RST_STREAM")
         stream = self.streams.get(id)
         if stream is None:
             self._ended_before(id)
-            self._useless()
+            self._patience.useless()
             return
         stream.end = end_of_reset(code)
         self._drop(stream, None)
@@ -262,7 +245,7 @@ class Connection:
     def _on_settings(self, flags: int, id: int, payload: bytes, news: dict[Stream, None]) -> None:
         if id or (flags & frames.ACK and payload):
             raise ProtocolError(Code.PROTOCOL_ERROR, "SETTINGS of a stream, or an answer to them with settings")
-        self._useless()
+        self._patience.useless()
         if flags & frames.ACK:
             return
         if len(payload) > self.limits.settings * 6:
@@ -279,7 +262,7 @@ class Connection:
     def _on_ping(self, flags: int, id: int, payload: bytes, news: dict[Stream, None]) -> None:
         if id or len(payload) != 8:
             raise ProtocolError(Code.FRAME_SIZE_ERROR if not id else Code.PROTOCOL_ERROR, "a PING that is none")
-        self._useless()
+        self._patience.useless()
         if flags & frames.ACK:
             self.pings_answered += 1
         else:
@@ -288,7 +271,7 @@ class Connection:
     def _on_goaway(self, flags: int, id: int, payload: bytes, news: dict[Stream, None]) -> None:
         if id:
             raise ProtocolError(Code.PROTOCOL_ERROR, "GOAWAY of a stream")
-        self._useless()
+        self._patience.useless()
         last, code, _ = frames.read_goaway(payload)
         reason = f"the server is going away ({frames.code_name(code)})"
         self.lost = self.lost or reason
@@ -298,7 +281,7 @@ class Connection:
         increment = frames.read_word(payload, "WINDOW_UPDATE") & frames.MAX_WINDOW
         if not increment:
             raise ProtocolError(Code.PROTOCOL_ERROR, "WINDOW_UPDATE of nothing")
-        self._useless()
+        self._patience.useless()
         stream = self.streams.get(id)
         if not id:
             self._sender.window_opened(increment)
@@ -308,7 +291,7 @@ class Connection:
             self._ended_before(id)
 
     def _on_priority(self, flags: int, id: int, payload: bytes, news: dict[Stream, None]) -> None:
-        self._useless()
+        self._patience.useless()
 
     def _on_push_promise(self, flags: int, id: int, payload: bytes, news: dict[Stream, None]) -> None:
         raise ProtocolError(Code.PROTOCOL_ERROR, "a push, though none is allowed")
@@ -319,11 +302,6 @@ class Connection:
         """A stream that is not there was there: the peer may not know yet that it is over."""
         if not id & 1 or id >= self._next:
             raise ProtocolError(Code.PROTOCOL_ERROR, f"a frame of stream {id}, which nobody opened")
-
-    def _useless(self) -> None:
-        self._chatter += 1
-        if self._chatter > self.limits.chatter:
-            raise ProtocolError(Code.ENHANCE_YOUR_CALM, "too many frames that bring nothing")
 
     def _drop(self, stream: Stream, code: Code | None) -> None:
         """Forgets a stream that has an end; ``code``: what the peer is told, where it does not know."""

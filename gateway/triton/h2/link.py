@@ -12,8 +12,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import cast
 
-from gateway.triton.h2.connection import Connection, Limits
+from gateway.triton.h2.connection import Connection
 from gateway.triton.h2.keepalive import TICK_SECONDS, Keepalive
+from gateway.triton.h2.limits import Limits
 from gateway.triton.h2.stream import Stream
 
 # A host that vanished is found by the kernel: probes while nothing is said, and a bound on what stays unanswered.

@@ -12,9 +12,9 @@ import logging
 import ssl
 from collections import deque
 
-from gateway.triton.h2.connection import Limits
 from gateway.triton.h2.grpc_messages import End
 from gateway.triton.h2.keepalive import TICK_SECONDS
+from gateway.triton.h2.limits import Limits
 from gateway.triton.h2.link import Link
 from gateway.triton.status import Status
 

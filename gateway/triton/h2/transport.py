@@ -16,10 +16,10 @@ from gateway.core.tls import ClientTls
 from gateway.triton.ending import Endings
 from gateway.triton.h2 import control
 from gateway.triton.h2.call import H2Call
-from gateway.triton.h2.connection import Limits
 from gateway.triton.h2.grpc_messages import End
 from gateway.triton.h2.infer import PATH, Decoder, Seen, encode
 from gateway.triton.h2.keepalive import TICK_SECONDS
+from gateway.triton.h2.limits import Limits
 from gateway.triton.h2.links import MOST_LINKS, CallFailed, Links
 from gateway.triton.h2.protobuf import WireError
 from gateway.triton.status import EngineFailed, Status, refused

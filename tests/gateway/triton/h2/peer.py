@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import hpack
 
 from gateway.triton.h2 import frames
-from gateway.triton.h2.connection import Connection, Limits
+from gateway.triton.h2.connection import Connection
 from gateway.triton.h2.frames import FrameReader
 from gateway.triton.h2.grpc_messages import framed
 from gateway.triton.h2.headers import header_block
+from gateway.triton.h2.limits import Limits
 from gateway.triton.h2.stream import Stream
 
 ANSWER = ((":status", "200"), ("content-type", "application/grpc"))

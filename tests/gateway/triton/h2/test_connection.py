@@ -6,9 +6,10 @@ import hpack
 import pytest
 
 from gateway.triton.h2 import frames
-from gateway.triton.h2.connection import BEFORE_SETTINGS, Connection, Limits
+from gateway.triton.h2.connection import BEFORE_SETTINGS, Connection
 from gateway.triton.h2.frames import Code
 from gateway.triton.h2.grpc_messages import End, framed
+from gateway.triton.h2.limits import Limits
 from gateway.triton.status import Status
 from tests.gateway.triton.h2.peer import (
     ANSWER,

@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.triton.h2 import frames
-from gateway.triton.h2.connection import Connection, Limits
+from gateway.triton.h2.connection import Connection
 from gateway.triton.h2.frames import Code
 from gateway.triton.h2.grpc_messages import framed
 from gateway.triton.h2.headers import header_block
+from gateway.triton.h2.limits import Limits
 from gateway.triton.status import Status
 from tests.gateway.triton.h2.peer import ANSWER, REQUEST, answer, greeting, kinds, message, opened, sent, trailers
 from tests.support.splits import every_split
