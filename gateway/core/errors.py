@@ -113,7 +113,7 @@ class LimitsUnavailable(GatewayError):
     """What counts the limits of keys is away, and the operator chose to let nobody in meanwhile."""
 
     status = 503
-    code = "service_unavailable"
+    code = "limits_unavailable"
     retry_after = 1
 
 

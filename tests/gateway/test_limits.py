@@ -125,7 +125,9 @@ async def test_redis_away(
     first, again = await asked(), await asked()
     for results in (first, again):
         if away == "closed":
-            assert {type(result) for result in results} == {LimitsUnavailable}
+            assert {(type(result), getattr(result, "code", None)) for result in results} == {
+                (LimitsUnavailable, "limits_unavailable")
+            }
     if away == "open":  # this gateway alone: two are let in, and no more
         assert [result[0] for result in [*first, *again] if isinstance(result, tuple)].count(True) == 2
         assert not [result for result in [*first, *again] if not isinstance(result, tuple)]
