@@ -181,7 +181,9 @@ class Attempts:
                 begun = ledger.begun = True
                 pool.first(leased)
             if piece.ids:
-                progress.made(len(piece.ids), now)
+                progress.tokens += len(piece.ids)
+                if progress.tokens >= TOLD_TOKENS or now >= progress.due:
+                    progress.tell(now)
             if piece.final:
                 outcome = Outcome.OK  # whatever becomes of it: nobody asks for what comes after
             return job.take(piece)
@@ -198,7 +200,7 @@ class Attempts:
                 outcome = Outcome.FAILED
             raise
         finally:
-            progress.tell()
+            progress.tell(0.0)
             if outcome is Outcome.CANCELLED and job.ends_itself():
                 outcome = Outcome.OK
             if outcome is Outcome.FAILED and not begun:
@@ -254,24 +256,19 @@ class Attempts:
 class _Progress:
     """Tells a pool of tokens, some at a time: it weighs hundreds, and looks every few seconds."""
 
-    __slots__ = ("_leased", "_pool", "_since", "_tokens")
+    __slots__ = ("_leased", "_pool", "due", "tokens")
 
     def __init__(self, pool: Pool[Backend], leased: Leased[Backend]) -> None:
         self._pool = pool
         self._leased = leased
-        self._tokens = 0
-        self._since = 0.0  # the last telling
+        self.tokens = 0  # that it was not told of
+        self.due = 0.0  # when it is to be told, however few they are
 
-    def made(self, tokens: int, now: float) -> None:
-        self._tokens += tokens
-        if self._tokens >= TOLD_TOKENS or now - self._since >= TOLD_SECONDS:
-            self._since = now
-            self.tell()
-
-    def tell(self) -> None:
-        if self._tokens:
-            self._pool.progress(self._leased, self._tokens)
-            self._tokens = 0
+    def tell(self, now: float) -> None:
+        self.due = now + TOLD_SECONDS
+        if self.tokens:
+            self._pool.progress(self._leased, self.tokens)
+            self.tokens = 0
 
 
 class Race:

@@ -32,7 +32,7 @@ from gateway.triton.pool import Pool
 
 T = TypeVar("T")
 
-Take = Callable[[Delta], None]
+Take = Callable[[Delta], object]
 
 ALL_GUIDES = frozenset(get_args(GuideKind))
 CHARACTERS_PER_TOKEN = 16  # of a request, more than any usual prompt has: for a guess that is not too high
@@ -75,8 +75,8 @@ class Prepared:
         return len(self.generates[0].prompt.ids)
 
 
-def _unheard(seconds: float) -> None:
-    """Nobody wants to know how long an answer waited."""
+def _unheard(number: float) -> None:
+    """Nobody wants to know how long an answer waited, or how long it is."""
 
 
 class Service:
@@ -170,16 +170,28 @@ class Service:
             bound.check(generate, model.tokenizer)
         return Prepared(id, model.name, model, generates, origin, ignored)
 
-    async def run(self, prepared: Prepared, take: Take, waited: Callable[[float], None] = _unheard) -> None:
+    async def run(
+        self,
+        prepared: Prepared,
+        take: Take,
+        waited: Callable[[float], None] = _unheard,
+        generated: Callable[[int], None] = _unheard,
+    ) -> None:
         """Hands the deltas of all answers to ``take`` as they become certain. Being cancelled, or an error of ``take``,
         cancels what runs in Triton. ``waited`` is told the seconds that each answer spent in the queue, before its
-        first delta."""
+        first delta; ``generated`` the tokens that it had at its end, however that came."""
         served, origin = prepared.served, prepared.origin
-        runs = [self._one(served, generate, origin, take, waited) for generate in prepared.generates]
+        runs = [self._one(served, generate, origin, take, waited, generated) for generate in prepared.generates]
         await (runs[0] if len(runs) == 1 else together(runs))
 
     async def _one(
-        self, model: ServedModel, generate: Generate, origin: Origin, take: Take, waited: Callable[[float], None]
+        self,
+        model: ServedModel,
+        generate: Generate,
+        origin: Origin,
+        take: Take,
+        waited: Callable[[float], None],
+        generated: Callable[[int], None],
     ) -> None:
         pool, tokens = model.pool, len(generate.prompt.ids)
         with self._metrics.recorder(model.name, tokens) as record, pool.used():
@@ -193,12 +205,15 @@ class Service:
                     take(delta)
                 return pipeline.finished
 
-            async with self._admission.slot(pool.name, origin.caller, tokens, pool.room) as seconds:
-                record.admitted(seconds)
-                waited(seconds)
-                await self._attempts.feed(
-                    pool, generate, model.tokenizer, origin.session, lambda: pipeline.ends_itself, push
-                )
+            try:
+                async with self._admission.slot(pool.name, origin.caller, tokens, pool.room) as seconds:
+                    record.admitted(seconds)
+                    waited(seconds)
+                    await self._attempts.feed(
+                        pool, generate, model.tokenizer, origin.session, lambda: pipeline.ends_itself, push
+                    )
+            finally:
+                generated(pipeline.generated)
             if not pipeline.finished:
                 raise UpstreamError("The engine's stream ended before the answer did.")
 

@@ -63,6 +63,11 @@ class Pipeline:
         """Whether the engine ends here too, without being told: at its limit, or its own end id."""
         return self._ended or self._generated >= self._generate.max_tokens
 
+    @property
+    def generated(self) -> int:
+        """Tokens so far. Of an engine that answers in text, to be asked at the end only: its text is counted then."""
+        return self._count()
+
     def push(self, piece: Piece) -> Delta:
         """What the piece means to the client."""
         ids = piece.ids

@@ -97,12 +97,7 @@ class Answering:
         self, request: Request, prepared: Prepared, take: Callable[[Delta], object], waits: list[float]
     ) -> None:
         async with billed(request, prepared) as spent:
-
-            def counted(delta: Delta) -> None:
-                spent.push(delta)
-                take(delta)
-
-            await self.service.run(prepared, counted, waits.append)
+            await self.service.run(prepared, take, waits.append, spent.answered)
 
 
 async def _begun(writer: Writer, work: asyncio.Task[None], prepared: Prepared) -> None:

@@ -58,10 +58,10 @@ class Decoder:
                 logprobs = None
                 if self._generate.logprobs:
                     logprobs = self._logprobs(outputs.get(route.logprobs), len(ids))
-                return Piece(ids, None, final, logprobs, self._cached(outputs))
+                return Piece(ids, None, final, logprobs, self._cached(outputs) if self._outputs.cached else None)
             output = outputs.get(route.text or "")
             texts = () if output is None else output.strings()
-            cached = self._cached(outputs)
+            cached = self._cached(outputs) if self._outputs.cached else None
             reason = self._reason(outputs)
         except ValueError as exc:
             raise UpstreamError(f"Triton model '{self._outputs.model}' sent a malformed tensor: {exc}.") from exc
@@ -105,8 +105,6 @@ class Decoder:
 
     def _cached(self, outputs: Mapping[str, Tensor]) -> int | None:
         """Tokens of the prompt that were in the cache: whole blocks, and never the last token, which is computed."""
-        if not self._outputs.cached:
-            return None
         output = outputs.get(self._outputs.route.reused_blocks)
         values = () if output is None else output.numbers()
         if not values:

@@ -85,8 +85,8 @@ class Connection:
 
     def take(self, stream: Stream) -> list[bytes]:
         """The messages that arrived for a call since the last time, which lets the peer send more."""
-        messages = stream.take()
-        if messages:
+        messages, stream.messages = stream.messages, []
+        if messages and stream.window * 2 <= stream.full:
             self._credit(stream)
         return messages
 
@@ -130,6 +130,8 @@ class Connection:
             while data and at is not None:
                 if self._headers.stream is None and self._greeted:
                     at = self._take_whole(data, at, news)
+                    if at == len(data):
+                        break
                 frame, at = self._reader.next(data, at)
                 if frame is not None:
                     self._on_frame(*frame, news)

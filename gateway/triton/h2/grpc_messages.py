@@ -39,26 +39,21 @@ class MessageError(Exception):
 class MessageReader:
     """Push the content of DATA frames, take the messages that are complete."""
 
-    __slots__ = ("_largest", "_needed", "_rest")
+    __slots__ = ("_largest", "_needed", "rest")
 
     def __init__(self, largest: int) -> None:
         """``largest``: bytes that a message may have."""
         self._largest = largest
-        self._rest = bytearray()
+        self.rest = bytearray()  # of a message that has begun
         self._needed = 0  # bytes without which nothing more can be said
 
-    @property
-    def empty(self) -> bool:
-        """Whether no message has begun."""
-        return not self._rest
-
     def push(self, data: bytes) -> list[bytes]:
-        if self._rest:
-            self._rest += data
-            if len(self._rest) < self._needed:
+        if self.rest:
+            self.rest += data
+            if len(self.rest) < self._needed:
                 return []
-            data = bytes(self._rest)
-            self._rest.clear()
+            data = bytes(self.rest)
+            self.rest.clear()
         messages: list[bytes] = []
         at, end = 0, len(data)
         self._needed = _PREFIX.size
@@ -77,7 +72,7 @@ class MessageReader:
             messages.append(data[at + _PREFIX.size : stop])
             at = stop
         if at < end:
-            self._rest += data[at:]
+            self.rest += data[at:]
         return messages
 
 

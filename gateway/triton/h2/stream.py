@@ -18,16 +18,16 @@ class Stream:
     """One request, sent whole, and the messages that answer it."""
 
     __slots__ = (
-        "_full",
-        "_messages",
-        "_reader",
-        "_window",
         "begun",
         "body",
         "end",
+        "full",
         "id",
+        "messages",
         "on_news",
+        "reader",
         "send_window",
+        "window",
     )
 
     def __init__(
@@ -46,57 +46,39 @@ class Stream:
         self.on_news = on_news
         self.send_window = send_window
         self.end: End | None = None
-        self._window = self._full = window
-        self._messages: list[bytes] = []
-        self._reader = MessageReader(largest_message)
+        self.window = self.full = window  # what the peer may still send, and what it may at the most
+        self.messages: list[bytes] = []  # that arrived and were not taken
+        self.reader = MessageReader(largest_message)
         self.begun = False  # the headers of the answer are there
-
-    def take(self) -> list[bytes]:
-        """The messages that arrived since the last time. The window they fill is free again."""
-        messages, self._messages = self._messages, []
-        return messages
-
-    @property
-    def window(self) -> int:
-        """Bytes that the peer may still send."""
-        return self._window
 
     def credit(self) -> int:
         """Bytes to let the peer send now, 0 while it is not worth a frame.
 
         A message that is not complete does not wait for its reader, so that one larger than the window can arrive.
         """
-        debt = self._full - self._window  # bytes received for which the peer has no new credit yet
-        if debt * 2 < self._full:
+        debt = self.full - self.window  # bytes received for which the peer has no new credit yet
+        if debt * 2 < self.full:
             return 0
-        free = debt - sum(len(message) + 5 for message in self._messages)
-        if free * 2 < self._full:
+        free = debt - sum(len(message) + 5 for message in self.messages)
+        if free * 2 < self.full:
             return 0
-        self._window += free
+        self.window += free
         return free
-
-    def whole(self, message: bytes, size: int) -> bool:
-        """A whole message, in a frame of that size. False where it must be looked at more closely."""
-        if size > self._window or not self.begun or not self._reader.empty:
-            return False
-        self._window -= size
-        self._messages.append(message)
-        return True
 
     def data(self, payload: bytes, size: int, ended: bool) -> None:
         """The content of a DATA frame. ``size``: bytes that it counts for, with its padding."""
-        if size > self._window:
+        if size > self.window:
             raise ProtocolError(Code.FLOW_CONTROL_ERROR, "more data on a stream than its window allows")
-        self._window -= size
+        self.window -= size
         if not self.begun:
             self.end = End(Status.INTERNAL, "the server sent data before headers")
             return
         try:
-            messages = self._reader.push(payload)
+            messages = self.reader.push(payload)
         except MessageError as exc:
             self.end = exc.end
             return
-        self._messages += messages
+        self.messages += messages
         if ended:
             self.end = End(Status.INTERNAL, "the server's answer ended without trailers")
 
@@ -113,5 +95,5 @@ class Stream:
             return
         refused = None if self.begun else refusal(headers)
         self.end = refused or end_of(headers)
-        if self.end.status is Status.OK and not self._reader.empty:
+        if self.end.status is Status.OK and self.reader.rest:
             self.end = End(Status.INTERNAL, "the server's answer ended inside a message")

@@ -68,14 +68,13 @@ class H2Transport:
             responses: list[Response] = []
             try:
                 for message in messages:
-                    response = decode(message)
-                    responses.append(response)
-                    final = final or response.final
+                    responses.append(decode(message))
             except UpstreamError as exc:
                 final = isinstance(exc, EngineFailed)
                 if responses and take(responses):  # what came before it goes first
                     return True
                 raise
+            final = responses[-1].final
             return take(responses)
 
         try:

@@ -38,8 +38,10 @@ def take_whole(
         stream = streams.get(id)
         if stop > end or stream is None or size > largest or used + length > window:
             break
-        if not stream.whole(data[at + _SIZE : stop], length):
+        if length > stream.window or not stream.begun or stream.reader.rest:
             break
+        stream.window -= length
+        stream.messages.append(data[at + _SIZE : stop])
         news[stream] = None
         used += length
         count += 1

@@ -27,13 +27,13 @@ def test_messages_are_read_over_every_split(given: list[bytes]) -> None:
     for parts in every_split(data, cuts=5):
         reader = MessageReader(100)
         assert [message for part in parts for message in reader.push(part)] == given
-        assert reader.empty
+        assert not reader.rest
 
 
 def test_a_message_that_has_begun_is_known() -> None:
     reader = MessageReader(100)
     assert reader.push(framed(b"ab")[:-1]) == []
-    assert not reader.empty
+    assert reader.rest
 
 
 BAD = {"compressed": (b"\1\0\0\0\1x", Status.INTERNAL), "large": (b"\0\0\0\0\x65", Status.RESOURCE_EXHAUSTED)}

@@ -184,7 +184,7 @@ def test_whatever_comes_ends_calls_and_raises_nothing(parts: list[bytes]) -> Non
         for part in split:
             for stream in connection.receive(part):
                 assert stream in streams
-        outcomes.append(([stream.end for stream in streams], connection.lost, [stream.take() for stream in streams]))
+        outcomes.append(([stream.end for stream in streams], connection.lost, [stream.messages for stream in streams]))
         if connection.lost is not None and "going away" not in connection.lost:
             assert all(stream.end is not None for stream in streams)
         assert set(connection.streams.values()) == {stream for stream in streams if stream.end is None}
