@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -25,7 +26,10 @@ from tests.support.redis import RedisServer, redis_server
 from tests.support.tokenizer import TokenizerFolder
 from tests.support.triton import ScriptedTriton
 
-KEYS = {name: f"qtg-{name}-{'k' * 32}" for name in ("alice", "bob", "carol", "dave", "erin", "frank", "gina", "boss")}
+KEYS = {
+    name: f"qtg-{name}-{'k' * 32}"
+    for name in ("alice", "bob", "carol", "dave", "erin", "frank", "gina", "henry", "boss")
+}
 LIMITS = {
     "bob": "requests_per_minute = 2",
     "carol": "tokens_per_minute = 300",
@@ -33,6 +37,7 @@ LIMITS = {
     "erin": 'models = ["ensemble"]',
     "frank": "tokens_per_minute = 10",
     "gina": "max_streams = 1",
+    "henry": "tokens_per_minute = 2000",
     "boss": "admin = true",
 }
 
@@ -182,6 +187,29 @@ def test_what_fails_costs_nothing(keyed: Keyed) -> None:
         reply = keyed.chat("dave", script, model="direct", max_tokens=50)
         remaining.append(int(limits(reply)["remaining-tokens"]))
     assert abs(remaining[0] - remaining[1]) < 50, "the guess of the first was given back"
+
+
+def test_who_leaves_pays_for_tokens_and_not_for_chunks(keyed: Keyed, scripted_triton: ScriptedTriton) -> None:
+    whole = keyed.chat("alice", Script(text="word ", repeat=True), max_tokens=64).json()
+    length = len(whole["choices"][0]["message"]["content"])
+    remaining = []
+    for chunk in (1, 32):
+        tag = f"leaves-{chunk}"  # 5 ms apart: what comes together is one chunk
+        script = Script(tag=tag, text="word ", repeat=True, chunk=chunk, delay_ms=5, hang_after=64)
+        body = {"model": "direct", "messages": messages(script), "stream": True, "max_tokens": 100}
+        headers = {"authorization": f"Bearer {KEYS['henry']}"}
+        with httpx.stream("POST", f"{keyed.gateway.api}/chat/completions", json=body, headers=headers) as reply:
+            text, lines = "", reply.iter_lines()
+            while len(text) < length:
+                line = next(lines)
+                if line.startswith("data: "):
+                    text += json.loads(line.removeprefix("data: "))["choices"][0]["delta"].get("content", "")
+        scripted_triton.journal.wait_for(tag, "end")
+        until(lambda: keyed.gateway.metric("gateway_requests_in_flight", model="direct") == 0, "it is over")
+        after = keyed.chat("henry", Script(text="ok"), max_tokens=1)
+        remaining.append(int(limits(after)["remaining-tokens"]))
+    spent = [2000 - remaining[0], remaining[0] - remaining[1]]
+    assert abs(spent[0] - spent[1]) < 20, "a token costs the same, however many come in a chunk"
 
 
 def test_a_limit_of_streams(keyed: Keyed) -> None:
