@@ -15,6 +15,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 CTRL_C, CTRL_D = "\x03", "\x04"
 PATIENCE = 30.0
@@ -33,6 +34,14 @@ class Terminal:
 
     def type(self, text: str) -> None:
         os.write(self.master, text.encode())
+
+    def interrupt(self) -> None:
+        """Ctrl-C, while the command waits for something. readline notices signals only in what it waits with: one that
+        comes between its prompt and that stays unnoticed until the next key, which a person would press."""
+        deadline = time.monotonic() + PATIENCE
+        while Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()[0] != "S":
+            assert time.monotonic() < deadline, "it never waits"
+        self.type(CTRL_C)
 
     def wait_for(self, text: str) -> str:
         """What was written, up to and with the text."""

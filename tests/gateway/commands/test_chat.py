@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from loadtest.engine.script import Script, script_text
-from tests.gateway.commands.terminal import CTRL_C, CTRL_D, Terminal, terminal
+from tests.gateway.commands.terminal import CTRL_D, Terminal, terminal
 from tests.support.gateway import GATEWAY, Gateway
 from tests.support.triton import ScriptedTriton
 
@@ -46,27 +46,27 @@ def test_thinking_is_dim_and_the_answer_is_not(featured: Gateway) -> None:
 def test_ctrl_c_stops_the_answer_upstream_and_goes_on(chat: Terminal, scripted_triton: ScriptedTriton) -> None:
     chat.type(script_text(Script(tag="chat-stop", text="on and ", repeat=True, delay_ms=10)) + "\r")
     chat.wait_for("on and on and ")
-    chat.type(CTRL_C)
+    chat.interrupt()
     chat.wait_for("\x1b[2mstopped, first token after ")
     assert scripted_triton.journal.wait_for("chat-stop", "end")["reason"] == "cancel"
     chat.wait_for("> ")
     chat.type(script_text(Script(text="still here")) + "\r")
     chat.wait_for("still here\r\n")
     chat.wait_for("> ")
-    chat.type(CTRL_C)
+    chat.interrupt()
     chat.wait_for("Ctrl-C again ends")
     chat.wait_for("> ")
-    chat.type(CTRL_C)
+    chat.interrupt()
     assert chat.end() == 130
 
 
 def test_ctrl_c_stops_before_the_first_token_too(chat: Terminal, scripted_triton: ScriptedTriton) -> None:
     chat.type(script_text(Script(tag="chat-early", text="x", hang_after=0)) + "\r")
     scripted_triton.journal.wait_for("chat-early", "hang")
-    chat.type(CTRL_C)
+    chat.interrupt()
     chat.wait_for("\x1b[2mstopped, direct\x1b[0m\r\n> ")
     assert scripted_triton.journal.wait_for("chat-early", "end")["reason"] == "cancel"
-    chat.type(CTRL_C)
+    chat.interrupt()
     assert chat.end() == 130
 
 
