@@ -218,7 +218,7 @@ class Attempts:
         bound = await backend.bound()
         tensors = bound.encode(generate, job.tokenizer)
         decode = bound.decoder(generate, job.tokenizer).push
-        lost = leased.lost
+        lost, clock = leased.lost, asyncio.get_running_loop().time
 
         def leave(_: asyncio.Future[None]) -> None:
             if not lost.cancelled():
@@ -228,10 +228,11 @@ class Attempts:
 
         def read(responses: Sequence[Response]) -> bool:
             nonlocal staying
+            now = guard.heard = clock()
             if not staying:
                 staying = True
                 lost.remove_done_callback(leave)  # from here on it is this Triton or none
-            now = guard.heard()
+                guard.begun()
             if len(responses) == 1:
                 outputs, final = responses[0]
                 return take(decode(outputs, final), now)

@@ -28,7 +28,7 @@ class Allowed:
 class Guard:
     """Ends work by its deadlines, or for whoever calls ``end``. For one work, made where that begins."""
 
-    __slots__ = ("_allowed", "_error", "_heard", "_late", "_loop", "_started", "_task", "_timer")
+    __slots__ = ("_allowed", "_error", "_late", "_loop", "_started", "_task", "_timer", "heard")
 
     def __init__(self, allowed: Allowed, late: Late) -> None:
         """``late`` makes the error from what was waited for and its seconds."""
@@ -38,16 +38,13 @@ class Guard:
         self._task: asyncio.Task[object] | None = None  # that waits for the work
         self._timer: asyncio.TimerHandle | None = None
         self._started = self._loop.time()
-        self._heard: float | None = None  # when the last item came
+        # When the last item came, by the loop's clock: written by whoever gets them, who calls ``begun`` at the first.
+        self.heard: float | None = None
         self._error: GatewayError | None = None
 
-    def heard(self) -> float:
-        """An item came. When, by the loop's clock."""
-        first = self._heard is None
-        now = self._heard = self._loop.time()
-        if first:
-            self._look()
-        return now
+    def begun(self) -> None:
+        """The first item was heard: another deadline holds from now on."""
+        self._look()
 
     def end(self, error: GatewayError) -> None:
         """The work is cancelled, and whoever waits for it gets this. Later calls do nothing."""
@@ -80,10 +77,10 @@ class Guard:
         if self._timer is not None:
             self._timer.cancel()
         allowed = self._allowed
-        if self._heard is None:
+        if self.heard is None:
             what, seconds, since = "first token", allowed.first, self._started
         else:
-            what, seconds, since = "next token", allowed.idle, self._heard
+            what, seconds, since = "next token", allowed.idle, self.heard
         due = since + seconds if seconds else math.inf
         if allowed.total and self._started + allowed.total <= due:
             what, seconds, due = "end of the answer", allowed.total, self._started + allowed.total

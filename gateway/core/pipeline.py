@@ -14,7 +14,7 @@ from gateway.core.logprobs import LogprobQueue
 from gateway.core.parse.answer import parser
 from gateway.core.parse.prose import joined
 from gateway.core.stop import StopScanner
-from gateway.core.types import Delta, Finish, FinishReason, Generate, Part, Piece, Tokenizer, TokenLogprob, Usage
+from gateway.core.types import Delta, Finish, FinishReason, Generate, Part, Piece, Tokenizer, TokenLogprob, Usage, made
 
 
 class Pipeline:
@@ -71,10 +71,22 @@ class Pipeline:
     def push(self, piece: Piece) -> Delta:
         """What the piece means to the client."""
         ids = piece.ids
-        if ids and not self._stepwise and self._usual(piece, ids):
+        generate = self._generate
+        # Tokens in the middle of an answer, of which nobody wants to know more than their text.
+        if (
+            ids
+            and not self._stepwise
+            and not piece.final
+            and self._end_ids.isdisjoint(ids)
+            and self._generated + len(ids) < generate.max_tokens
+            and min(ids) >= 0
+            and max(ids) < self._vocab_size
+            and piece.cached_tokens is None
+            and not generate.running_usage
+        ):
             self._generated += len(ids)
             text = self._detokenizer.push(ids)
-            return Delta(tuple(self._parser.push(text)) if text else (), None, (), self._generate.choice)
+            return made(Delta, (tuple(self._parser.push(text)) if text else (), None, (), generate.choice, None))
         parts: list[Part] = []
         ended: FinishReason | None = None
         if piece.cached_tokens is not None:
@@ -93,18 +105,6 @@ class Pipeline:
             return self._finish(parts, ended)
         usage = self._usage() if self._generate.running_usage else None
         return Delta(tuple(parts), None, self._take_logprobs(), self._generate.choice, usage)
-
-    def _usual(self, piece: Piece, ids: tuple[int, ...]) -> bool:
-        """Whether it is tokens in the middle of an answer, and nobody wants to know more than their text."""
-        return (
-            not piece.final
-            and self._end_ids.isdisjoint(ids)
-            and self._generated + len(ids) < self._generate.max_tokens
-            and min(ids) >= 0
-            and max(ids) < self._vocab_size
-            and piece.cached_tokens is None
-            and not self._generate.running_usage
-        )
 
     def _push_ids(
         self, ids: tuple[int, ...], logprobs: tuple[float, ...] | None, parts: list[Part]

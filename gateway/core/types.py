@@ -111,6 +111,10 @@ class Generate:
     reading: Reading = PLAIN
 
 
+# How named tuples are made where there is one for every token: their own ``__new__`` is a function of Python's.
+made = tuple.__new__
+
+
 class Piece(NamedTuple):
     """What one response of the engine brought. Either ``ids`` or ``text``, never both; ``final`` ends the stream.
 

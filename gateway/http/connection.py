@@ -183,26 +183,21 @@ class Connection(HttpToolsProtocol):
 class Exchange:
     """One request's way to its client, past ASGI's ``send``: for bodies of many small parts, once the head is sent."""
 
-    __slots__ = ("_connection", "_flow", "_transport")
+    __slots__ = ("_connection", "_transport", "flow")
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._transport = connection.transport
-        self._flow = connection.flow
+        self.flow = connection.flow  # ``write_paused``: the client has yet to read what was written
 
     @property
     def backlog_bytes(self) -> int:
         """What may wait for the client."""
         return self._connection.edge.backlog_bytes
 
-    @property
-    def full(self) -> bool:
-        """Whether the client has yet to read what was written, and writing more would wait for it."""
-        return self._flow.write_paused
-
     async def writable(self) -> None:
-        """Returns when it is not full any more, or when the connection is lost."""
-        await self._flow.drain()
+        """Returns when the client has read enough of it, or when the connection is lost."""
+        await self.flow.drain()
 
     def write(self, part: bytes) -> None:
         """A part of a body whose length nobody said before: one chunk. Nothing happens where the client has left."""

@@ -37,7 +37,7 @@ class Writer:
     def write(self, delta: Delta) -> None:
         """Sends the delta, or keeps it. SlowClient where too much waits."""
         exchange = self._direct
-        if exchange is not None and not exchange.full:
+        if exchange is not None and not exchange.flow.write_paused:
             frames = self._encode(delta)
             if frames:
                 exchange.write(frames)
@@ -59,7 +59,7 @@ class Writer:
         """The head of the response was sent: from now on deltas are too. Without an exchange, as under another server,
         each waits for the client."""
         self._send, self._exchange = send, exchange
-        if exchange is None or exchange.full:
+        if exchange is None or exchange.flow.write_paused:
             self._catching_up = asyncio.ensure_future(self._catch_up(send))
             return
         frames = self._waiting()

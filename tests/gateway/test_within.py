@@ -31,7 +31,9 @@ class Source:
                     self.hanging.set()
                     await asyncio.Event().wait()
                 await paused(self._pause)
-                guard.heard()
+                first, guard.heard = guard.heard is None, asyncio.get_running_loop().time()
+                if first:
+                    guard.begun()
                 self.seen.append(item)
         finally:
             self.closed = True

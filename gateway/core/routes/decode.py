@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from gateway.core.errors import UpstreamError
 from gateway.core.routes.tables import Route
 from gateway.core.tensors import Tensor
-from gateway.core.types import FinishReason, Generate, Piece, Tokenizer
+from gateway.core.types import FinishReason, Generate, Piece, Tokenizer, made
 
 _ANY = 2**63
 _INTEGERS = frozenset({"INT32", "INT64", "UINT32"})
@@ -58,7 +58,8 @@ class Decoder:
                 logprobs = None
                 if self._generate.logprobs:
                     logprobs = self._logprobs(outputs.get(route.logprobs), len(ids))
-                return Piece(ids, None, final, logprobs, self._cached(outputs) if self._outputs.cached else None)
+                cached = self._cached(outputs) if self._outputs.cached else None
+                return made(Piece, (ids, None, final, logprobs, cached, None))
             output = outputs.get(route.text or "")
             texts = () if output is None else output.strings()
             cached = self._cached(outputs) if self._outputs.cached else None

@@ -109,7 +109,10 @@ class H2Call:
             stream.on_news = _silent  # they hold each other no longer: nothing is left for a collection
         if over is None or over.done() or link is None or stream is None:
             return
-        messages = link.take(stream)
+        connection = link.connection
+        messages = connection.take(stream)
+        if connection.out:
+            link.flush()
         if messages:
             self._again = False
             try:

@@ -19,6 +19,7 @@ from typing import TypeVar
 
 from gateway.core.errors import UpstreamError
 from gateway.core.tensors import Tensor
+from gateway.core.types import made
 from gateway.triton.h2.protobuf import LENGTH, VARINT, WireError, fields, numbers, text, write, write_text, write_varint
 from gateway.triton.status import engine_failed
 from gateway.triton.transport import Call, Response
@@ -138,10 +139,10 @@ class Decoder:
         for (name, datatype, shape), data in zip(layout.outputs, layout.contents.unpack(message)):  # noqa: B905
             same = before.get(name)
             if same is None or same.data != data:
-                same = Tensor(name, datatype, shape, data)
+                same = made(Tensor, (name, datatype, shape, data))
             tensors[name] = same
         self._layout, self._tensors = layout, tensors
-        return Response(tensors, layout.final)
+        return made(Response, (tensors, layout.final))
 
     def _read(self, message: bytes) -> _Layout:
         try:

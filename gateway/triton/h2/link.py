@@ -51,25 +51,18 @@ class Link(asyncio.Protocol):
     def open(self, headers: bytes, body: bytes, on_news: Callable[[], None]) -> Stream:
         """A call; to be asked only where there is room. ``on_news`` is called after a turn that brought something."""
         stream = self.connection.open(headers, body, on_news)
-        self._flush()
+        self.flush()
         return stream
-
-    def take(self, stream: Stream) -> list[bytes]:
-        """The messages that arrived since the last time."""
-        messages = self.connection.take(stream)
-        if self.connection.out:
-            self._flush()
-        return messages
 
     def cancel(self, stream: Stream) -> None:
         self.connection.cancel(stream)
-        self._flush()
+        self.flush()
         self._changed()
 
     def close(self) -> None:
         """Says goodbye, as far as that goes without waiting."""
         self.connection.close()
-        self._flush()
+        self.flush()
         if self._transport is not None:
             self._transport.close()
 
@@ -90,13 +83,13 @@ class Link(asyncio.Protocol):
                     if hasattr(socket, name):
                         raw.setsockopt(level, getattr(socket, name), value)
         self._timer = asyncio.get_running_loop().call_later(self._tick_seconds, self._tick)
-        self._flush()
+        self.flush()
 
     def data_received(self, data: bytes) -> None:
         connection = self.connection
         news = connection.receive(data)
         if connection.out:
-            self._flush()
+            self.flush()
         for stream in news:
             stream.on_news()
         if news:
@@ -132,10 +125,11 @@ class Link(asyncio.Protocol):
             return
         if verdict:
             connection.ping()
-            self._flush()
+            self.flush()
         self._timer = asyncio.get_running_loop().call_later(self._tick_seconds, self._tick)
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Sends what the connection has to say."""
         out = self.connection.out
         if out and self._transport is not None and not self._transport.is_closing():
             self._transport.write(bytes(out))
