@@ -45,8 +45,13 @@ def start(
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _in_the_child() -> None:
+def die_with_parent() -> None:
+    """For ``preexec_fn``: the kernel ends the child when its parent is gone."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _in_the_child() -> None:
+    die_with_parent()
     for number in _ENDING:  # before they are let in: handlers of the parent must not run here
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)

@@ -15,8 +15,8 @@ import venv
 from collections.abc import Sequence
 from pathlib import Path
 
+from loadtest.children import die_with_parent
 from tests.clients.client import FOLDER, Client
-from tests.support.children import die_with_parent
 
 NODE = FOLDER / "requirements" / "node.txt"
 """Node itself, from a wheel: what the packages need is newer than many a machine's."""

@@ -12,11 +12,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from loadtest.children import die_with_parent
 from tests.clients.client import FOLDER, Client
 from tests.clients.environment import version
 from tests.clients.programs.stage import Stage
 from tests.clients.result import COLUMNS, Check, Result
-from tests.support.children import die_with_parent
 
 ROOT = FOLDER.parents[1]
 PATIENCE = 600

@@ -15,12 +15,12 @@ import pytest
 from loadtest.engine.script import Script
 from tests.gateway.asking import RawClient, messages
 from tests.gateway.processes import until
+from tests.gateway.programs.collecting import MARK
 from tests.support.gateway import Gateway, gateway_serving, gateway_toml
 from tests.support.tokenizer import TokenizerFolder
 from tests.support.triton import ScriptedTriton
 
 PROGRAM = Path(__file__).with_name("programs") / "collecting.py"
-MARK = "collected: "
 TIMES = 10
 WEATHER = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.children import die_with_parent
+from loadtest.children import die_with_parent
 
 GATEWAY = Path(sys.executable).with_name("gateway")
 START_TIMEOUT = 60

@@ -20,8 +20,8 @@ from pathlib import Path
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
+from loadtest.children import die_with_parent
 from model_repo_builder.tritonserver import find_tritonserver, surroundings
-from tests.support.children import die_with_parent
 from tests.support.triton import Ports, require
 
 MODEL = "meter"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.children import die_with_parent
+from loadtest.children import die_with_parent
 
 START_TIMEOUT = 30
 

@@ -24,10 +24,10 @@ import pytest
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2, service_pb2, service_pb2_grpc
 
+from loadtest.children import die_with_parent
 from loadtest.engine import FOLDER as SCRIPTED_ENGINE
 from loadtest.engine.journal import Journal
 from model_repo_builder.triton_log import crash
-from tests.support.children import die_with_parent
 from tests.support.tokenizer import TokenizerFolder
 
 BUILDER = Path(sys.executable).with_name("model-repo-builder")
