@@ -104,15 +104,18 @@ class H2Call:
 
     def _news(self) -> None:
         """The connection has something for it, or its end. Once the reader has enough, it waits for ``drained``."""
-        over, link, stream = self._over, self._link, self._stream
-        if stream is not None and stream.end is not None:
-            stream.on_news = _silent  # they hold each other no longer: nothing is left for a collection
-        if over is None or over.done() or link is None or stream is None:
+        over, stream = self._over, self._stream
+        if stream is None:
             return
-        connection = link.connection
-        messages = connection.take(stream)
-        if connection.out:
-            link.flush()
+        if stream.end is not None:
+            stream.on_news = _silent  # they hold each other no longer: nothing is left for a collection
+        if over is None or over.done():
+            return
+        if stream.window * 2 > stream.full:  # nearly always: the server needs no word about it
+            messages, stream.messages = stream.messages, []
+        else:
+            assert self._link is not None
+            messages = self._link.take(stream)
         if messages:
             self._again = False
             try:

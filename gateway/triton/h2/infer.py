@@ -11,7 +11,7 @@ kept once for all requests: the processor has it at hand, where something of eac
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from struct import Struct
@@ -21,8 +21,8 @@ from gateway.core.errors import UpstreamError
 from gateway.core.tensors import Tensor
 from gateway.core.types import made
 from gateway.triton.h2.protobuf import LENGTH, VARINT, WireError, fields, numbers, text, write, write_text, write_varint
-from gateway.triton.status import engine_failed
-from gateway.triton.transport import Call, Response
+from gateway.triton.status import EngineFailed, engine_failed
+from gateway.triton.transport import Call, Response, Take
 
 Described = tuple[str, str, tuple[int, ...]]  # name, datatype, shape of an output
 
@@ -116,33 +116,47 @@ class _Layout:
     final: bool
 
 
-class Decoder:
-    """Reads the responses to one request."""
+class Reader:
+    """Reads the responses to one request, and hands them on: those that came together, together."""
 
-    __slots__ = ("_layout", "_layouts", "_model", "_seen", "_tensors")
+    __slots__ = ("_layout", "_layouts", "_model", "_seen", "_take", "_tensors", "final")
 
-    def __init__(self, model: str, seen: Seen) -> None:
+    def __init__(self, model: str, seen: Seen, take: Take) -> None:
         """``model`` is named where an error is said. ``seen`` is shared by the requests to one server."""
         self._model = model
         self._seen = seen
+        self._take = take
         self._layouts = seen.layouts
         self._layout: _Layout | None = None  # of the last response …
         self._tensors: dict[str, Tensor] = {}  # … and what it brought
+        self.final = False  # the engine has said its last: the final response, or an error
 
-    def decode(self, message: bytes) -> Response:
-        """UpstreamError where the engine says one, or where this is no message."""
-        layout = self._layouts.get(len(message))
-        if layout is None or layout.same.unpack(message) != layout.constant:
-            layout = self._read(message)
-        before: dict[str, Tensor] = self._tensors if layout is self._layout else {}
-        tensors: dict[str, Tensor] = {}
-        for (name, datatype, shape), data in zip(layout.outputs, layout.contents.unpack(message)):  # noqa: B905
-            same = before.get(name)
-            if same is None or same.data != data:
-                same = made(Tensor, (name, datatype, shape, data))
-            tensors[name] = same
-        self._layout, self._tensors = layout, tensors
-        return made(Response, (tensors, layout.final))
+    def push(self, messages: Sequence[bytes]) -> bool:
+        """Whether whoever takes the responses has enough. UpstreamError where the engine says one, or where a message
+        is none; what came before it was handed on then."""
+        responses: list[Response] = []
+        layouts = self._layouts
+        for message in messages:
+            layout = layouts.get(len(message))
+            if layout is None or layout.same.unpack(message) != layout.constant:
+                try:
+                    layout = self._read(message)
+                except UpstreamError as exc:
+                    self.final = isinstance(exc, EngineFailed)
+                    if responses and self._take(responses):
+                        return True
+                    raise
+            before: dict[str, Tensor] = self._tensors if layout is self._layout else {}
+            tensors: dict[str, Tensor] = {}
+            for (name, datatype, shape), data in zip(layout.outputs, layout.contents.unpack(message)):  # noqa: B905
+                same = before.get(name)
+                if same is None or same.data != data:
+                    same = made(Tensor, (name, datatype, shape, data))
+                tensors[name] = same
+            self._layout, self._tensors = layout, tensors
+            self.final = layout.final
+            responses.append(made(Response, (tensors, layout.final)))
+        return self._take(responses)
 
     def _read(self, message: bytes) -> _Layout:
         try:

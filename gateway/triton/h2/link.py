@@ -54,6 +54,12 @@ class Link(asyncio.Protocol):
         self.flush()
         return stream
 
+    def take(self, stream: Stream) -> list[bytes]:
+        """The messages that arrived for a call since the last time; the server hears that it may send more."""
+        messages = self.connection.take(stream)
+        self.flush()
+        return messages
+
     def cancel(self, stream: Stream) -> None:
         self.connection.cancel(stream)
         self.flush()

@@ -17,14 +17,14 @@ from gateway.triton.ending import Endings
 from gateway.triton.h2 import control
 from gateway.triton.h2.call import H2Call
 from gateway.triton.h2.grpc_messages import End
-from gateway.triton.h2.infer import PATH, Decoder, Seen, encode
+from gateway.triton.h2.infer import PATH, Reader, Seen, encode
 from gateway.triton.h2.keepalive import TICK_SECONDS
 from gateway.triton.h2.limits import Limits
 from gateway.triton.h2.links import MOST_LINKS, CallFailed, Links
 from gateway.triton.h2.protobuf import WireError
-from gateway.triton.status import EngineFailed, Status, refused
+from gateway.triton.status import Status, refused
 from gateway.triton.tls import context
-from gateway.triton.transport import Call, Response, Take
+from gateway.triton.transport import Call, Take
 
 
 class H2Transport:
@@ -60,30 +60,14 @@ class H2Transport:
 
     async def feed(self, call: Call, take: Take) -> None:
         rpc = H2Call(self._links, PATH, encode(call), headers=call.headers)
-        decode = Decoder(call.model, self._seen).decode
-        final = False  # the last response was read
-
-        def read(messages: list[bytes]) -> bool:
-            nonlocal final
-            responses: list[Response] = []
-            try:
-                for message in messages:
-                    responses.append(decode(message))
-            except UpstreamError as exc:
-                final = isinstance(exc, EngineFailed)
-                if responses and take(responses):  # what came before it goes first
-                    return True
-                raise
-            final = responses[-1].final
-            return take(responses)
-
+        reader = Reader(call.model, self._seen, take)
         try:
-            await rpc.feed(read)
+            await rpc.feed(reader.push)
         except CallFailed as exc:
             raise refused(call.model, exc.end.status, exc.end.details) from exc
         finally:
             if not rpc.over:
-                if final or call.ends_itself():
+                if reader.final or call.ends_itself():
                     self._endings.finished(rpc)
                 else:
                     self._endings.left(rpc, self._stop(call))

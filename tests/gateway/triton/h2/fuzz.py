@@ -15,11 +15,11 @@ import atheris
 
 with atheris.instrument_imports(include=["gateway.triton.h2", "hpack"]):
     from gateway.triton.h2.connection import Connection
-    from gateway.triton.h2.infer import Decoder, Seen
+    from gateway.triton.h2.infer import Seen
 from gateway.core.errors import UpstreamError
 from tests.gateway.triton.h2.peer import REQUEST, greeting
 from tests.gateway.triton.h2.test_hostile import LIMITS
-from tests.gateway.triton.h2.test_infer import library, read
+from tests.gateway.triton.h2.test_infer import Reading, library, read
 
 
 def connection(data: bytes) -> None:
@@ -44,10 +44,10 @@ def infer(data: bytes) -> None:
     """What the library reads, we read as it does, however often; what it refuses raises one error or is skipped."""
     theirs = library(data)
     assert theirs is None or read(data) == theirs
-    decoder = Decoder("m", SEEN)
+    reading = Reading(SEEN)
     for _ in range(2):
         try:
-            found = decoder.decode(data)
+            found = reading.one(data)
         except UpstreamError:
             continue
         assert theirs is None or found == theirs

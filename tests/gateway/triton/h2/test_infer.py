@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from gateway.core.errors import UpstreamError
 from gateway.core.tensors import Tensor
 from gateway.triton.grpc_transport import _request as library_request
 from gateway.triton.grpc_transport import _response as library_response
-from gateway.triton.h2.infer import LARGEST_SEEN, MOST_SEEN, Decoder, Seen, encode
+from gateway.triton.h2.infer import LARGEST_SEEN, MOST_SEEN, Reader, Seen, encode
 from gateway.triton.transport import Call, Response
 
 WORDS = st.text(st.characters(codec="utf-8"), max_size=12)
@@ -59,10 +60,29 @@ MESSAGES = st.builds(
 )
 
 
+class Reading:
+    """A reader with what it hands on."""
+
+    def __init__(self, seen: Seen) -> None:
+        self.taken: list[Response] = []
+        self.reader = Reader("m", seen, self._take)
+
+    def _take(self, responses: Sequence[Response]) -> bool:
+        self.taken += responses
+        return False
+
+    def one(self, message: bytes) -> Response:
+        self.taken = []
+        assert self.reader.push([message]) is False
+        (response,) = self.taken
+        assert self.reader.final is response.final
+        return response
+
+
 def read(message: bytes) -> Response | str | None:
     """The response, what the engine's error says, or None where the message is refused for its form."""
     try:
-        return Decoder("m", Seen()).decode(message)
+        return Reading(Seen()).one(message)
     except UpstreamError as exc:
         return exc.message if "cannot be read" not in exc.message else None
 
@@ -137,7 +157,7 @@ def test_a_message_that_is_cut_off_is_refused(response: Any) -> None:
 @given(RESPONSES, st.data())
 def test_a_message_like_the_last_one_is_read_no_other_way(response: Any, draw: st.DataObject) -> None:
     seen = Seen()
-    decoders = [Decoder("m", seen), Decoder("m", seen)]  # of two requests
+    readings = [Reading(seen), Reading(seen)]  # of two requests
     count = len(response.outputs)
     for _ in range(5):
         number = draw.draw(st.integers(0, 1))
@@ -150,7 +170,7 @@ def test_a_message_like_the_last_one_is_read_no_other_way(response: Any, draw: s
         if draw.draw(st.booleans()):
             changed.parameters[FINAL].bool_param = draw.draw(st.booleans())
         data = service_pb2.ModelStreamInferResponse(infer_response=changed).SerializeToString()
-        assert decoders[number].decode(data) == library(data)
+        assert readings[number].one(data) == library(data)
 
 
 def test_a_layout_is_kept_for_all_requests() -> None:
@@ -161,7 +181,7 @@ def test_a_layout_is_kept_for_all_requests() -> None:
         response.parameters[FINAL].bool_param = final
         data = service_pb2.ModelStreamInferResponse(infer_response=response).SerializeToString()
         kept = seen.layouts.get(len(data))
-        assert Decoder("m", seen).decode(data) == Response({"x": Tensor("x", "INT8", (1,), bytes((number,)))}, final)
+        assert Reading(seen).one(data) == Response({"x": Tensor("x", "INT8", (1,), bytes((number,)))}, final)
         assert kept is None or seen.layouts[len(data)] is kept
     assert len(seen.layouts) == 1
 
@@ -170,11 +190,11 @@ def test_a_layout_is_kept_for_all_requests() -> None:
     st.lists(st.sampled_from([b"\x0a\x01a\x12\x01x", b"\x0a\x01b\x12\x01y", b"\x0a\x01a\x12\x01x\x18\x01"]), max_size=4)
 )
 def test_the_layout_is_that_of_the_message(outputs: list[bytes]) -> None:
-    decoder = Decoder("m", Seen())
+    reading = Reading(Seen())
     for names in (outputs, outputs[::-1], outputs):
         inner = b"".join(b"\x2a" + varint(len(name)) + name for name in names) + b"\x32\x01z" * len(names)
         data = b"\x12" + varint(len(inner)) + inner
-        assert decoder.decode(data) == library(data)
+        assert reading.one(data) == library(data)
 
 
 def test_what_is_remembered_is_bounded_and_right() -> None:
@@ -185,18 +205,18 @@ def test_what_is_remembered_is_bounded_and_right() -> None:
         inner.parameters["k" * number].string_param = "v"
         inner.parameters[FINAL].bool_param = number % 2 == 0
         data = service_pb2.ModelStreamInferResponse(infer_response=inner).SerializeToString()
-        assert Decoder("m", seen).decode(data) == library(data)
+        assert Reading(seen).one(data) == library(data)
     assert all(len(kept) <= MOST_SEEN for kept in (seen._outputs, seen._parameters, seen.layouts))
     assert max(map(len, (*seen._outputs, *seen._parameters))) <= LARGEST_SEEN
 
 
-def test_a_decoder_goes_on_after_an_error() -> None:
-    decoder = Decoder("m", Seen())
+def test_a_reader_goes_on_after_an_error() -> None:
+    reading = Reading(Seen())
     good = service_pb2.ModelStreamInferResponse(infer_response=service_pb2.ModelInferResponse(id="x"))
     for _ in range(2):
-        assert decoder.decode(good.SerializeToString()) == Response({}, False)
+        assert reading.one(good.SerializeToString()) == Response({}, False)
         with pytest.raises(UpstreamError, match="The engine failed the request: no"):
-            decoder.decode(service_pb2.ModelStreamInferResponse(error_message="no\n at x.cc").SerializeToString())
+            reading.one(service_pb2.ModelStreamInferResponse(error_message="no\n at x.cc").SerializeToString())
 
 
 TENSORS = st.builds(
