@@ -9,46 +9,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
+from gateway.attempt import Attempt, Job, Take, late
 from gateway.core.balance import Outcome, Work
-from gateway.core.errors import GatewayError, UpstreamError, UpstreamTimeout, UpstreamUnavailable
-from gateway.core.routes.decode import joined
+from gateway.core.errors import UpstreamError, UpstreamTimeout, UpstreamUnavailable
 from gateway.core.types import Generate, Piece, Tokenizer
 from gateway.metrics import recording
 from gateway.settings.deadlines import Deadlines
 from gateway.triton.backend import Backend
 from gateway.triton.member import Leased, Served
 from gateway.triton.pool import Pool
-from gateway.triton.transport import Response
-from gateway.within import Allowed, Guard
 
 logger = logging.getLogger("gateway.triton")
 
 T = TypeVar("T")
 B = TypeVar("B", bound=Served[Any])
 
-Take = Callable[[Piece], bool]  # what came together; True: it has enough
-
 # Tritons that one request may be sent to. A request that kills engines must not kill all of them.
 MOST = 3
-
-# A pool hears of so many tokens at once, or of those of so many seconds.
-TOLD_TOKENS = 16
-TOLD_SECONDS = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """What is to be done, wherever. ``ends_itself``: whether the engine is about to end it without being told."""
-
-    work: Work
-    generate: Generate
-    tokenizer: Tokenizer
-    ends_itself: Callable[[], bool]
-    take: Take
 
 
 @dataclass(slots=True)
@@ -80,7 +61,7 @@ class Attempts:
         """Hands the answer to ``take``, each time all that came together, until the final piece or until it has enough.
         UpstreamError where no Triton could give it; RequestError where the engine says that the request is at fault.
         Being cancelled, or an error of ``take``, ends the request in Triton, unless it ``ends_itself``."""
-        job = _Job(Work(generate.prompt.ids, generate.max_tokens, session), generate, tokenizer, ends_itself, take)
+        job = Job(Work(generate.prompt.ids, generate.max_tokens, session), generate, tokenizer, ends_itself, take)
         ledger = _Ledger()
         try:
             while True:
@@ -115,7 +96,7 @@ class Attempts:
                     return answer
                 except asyncio.TimeoutError:
                     outcome = Outcome.SILENT
-                    raise _late("answer", self.deadlines.total_seconds) from None
+                    raise late("answer", self.deadlines.total_seconds) from None
                 except UpstreamUnavailable as exc:
                     outcome = Outcome.REFUSED
                     tried[leased.address] = exc
@@ -139,7 +120,7 @@ class Attempts:
                 raise
         raise next(iter(tried.values()))  # nobody else is there: the first failure is the reason
 
-    async def _hedged(self, pool: Pool[Backend], leased: Leased[Backend], job: _Job, ledger: _Ledger) -> None:
+    async def _hedged(self, pool: Pool[Backend], leased: Leased[Backend], job: Job, ledger: _Ledger) -> None:
         """An attempt, and another on a second Triton where the first is slow to begin. Who begins first goes on; the
         other is ended."""
         race = Race(job.take)
@@ -170,106 +151,20 @@ class Attempts:
             for task in (*lanes, begun):
                 await _ended(task)
 
-    async def _attempt(self, pool: Pool[Backend], leased: Leased[Backend], job: _Job, ledger: _Ledger) -> None:
+    async def _attempt(self, pool: Pool[Backend], leased: Leased[Backend], job: Job, ledger: _Ledger) -> None:
         """The pieces from one Triton. Gives the lease back, or leaves it among the suspects."""
-        begun, outcome = False, Outcome.CANCELLED
-        progress = _Progress(pool, leased)
-
-        def take(piece: Piece, now: float) -> bool:
-            nonlocal begun, outcome
-            if not begun:
-                begun = ledger.begun = True
-                pool.first(leased)
-            if piece.ids:
-                progress.tokens += len(piece.ids)
-                if progress.tokens >= TOLD_TOKENS or now >= progress.due:
-                    progress.tell(now)
-            if piece.final:
-                outcome = Outcome.OK  # whatever becomes of it: nobody asks for what comes after
-            return job.take(piece)
-
+        attempt = Attempt(pool, leased, job, self.deadlines)
         try:
-            await self._one(pool, leased, job, take)
+            await attempt.run()
         except UpstreamError as exc:
             ledger.failures[leased.address] = exc
-            if isinstance(exc, UpstreamTimeout):
-                outcome = Outcome.SILENT
-            elif isinstance(exc, UpstreamUnavailable) and not begun:
-                outcome = Outcome.REFUSED
-            else:
-                outcome = Outcome.FAILED
             raise
         finally:
-            progress.tell(0.0)
-            if outcome is Outcome.CANCELLED and job.ends_itself():
-                outcome = Outcome.OK
-            if outcome is Outcome.FAILED and not begun:
+            ledger.begun |= attempt.begun
+            if attempt.outcome is Outcome.FAILED and not attempt.begun:
                 ledger.suspects.append(leased)
             else:
-                pool.release(leased, outcome)
-
-    async def _one(
-        self, pool: Pool[Backend], leased: Leased[Backend], job: _Job, take: Callable[[Piece, float], bool]
-    ) -> None:
-        """``take`` is told the moment too, by the loop's clock."""
-        backend, generate, deadlines = leased.backend, job.generate, self.deadlines
-        allowed = Allowed(deadlines.first_token_seconds, deadlines.idle_seconds, deadlines.total_seconds)
-        guard = Guard(allowed, _late)
-        bound = await backend.bound()
-        tensors = bound.encode(generate, job.tokenizer)
-        decode = bound.decoder(generate, job.tokenizer).push
-        lost, clock = leased.lost, asyncio.get_running_loop().time
-
-        def leave(_: asyncio.Future[None]) -> None:
-            if not lost.cancelled():
-                guard.end(UpstreamUnavailable(f"A server of the model '{pool.name}' was lost. Try again shortly."))
-
-        staying = False
-
-        def read(responses: Sequence[Response]) -> bool:
-            nonlocal staying
-            now = guard.heard = clock()
-            if not staying:
-                staying = True
-                lost.remove_done_callback(leave)  # from here on it is this Triton or none
-                guard.begun()
-            if len(responses) == 1:
-                outputs, final = responses[0]
-                return take(decode(outputs, final), now)
-            return take(joined([decode(outputs, final) for outputs, final in responses]), now)
-
-        lost.add_done_callback(leave)
-        try:
-            await guard.keep(
-                backend.feed(
-                    bound, generate.id, tensors, bound.wanted(generate), job.ends_itself, read, lambda: staying
-                )
-            )
-        except UpstreamError as exc:
-            blamed = bound.blamed(exc, generate)
-            if blamed is exc:
-                raise
-            raise blamed from exc
-        finally:
-            lost.remove_done_callback(leave)
-
-
-class _Progress:
-    """Tells a pool of tokens, some at a time: it weighs hundreds, and looks every few seconds."""
-
-    __slots__ = ("_leased", "_pool", "due", "tokens")
-
-    def __init__(self, pool: Pool[Backend], leased: Leased[Backend]) -> None:
-        self._pool = pool
-        self._leased = leased
-        self.tokens = 0  # that it was not told of
-        self.due = 0.0  # when it is to be told, however few they are
-
-    def tell(self, now: float) -> None:
-        self.due = now + TOLD_SECONDS
-        if self.tokens:
-            self._pool.progress(self._leased, self.tokens)
-            self.tokens = 0
+                pool.release(leased, attempt.outcome)
 
 
 class Race:
@@ -293,10 +188,6 @@ class Race:
             return self._take(piece) if self.winner == number else True
 
         return take
-
-
-def _late(what: str, seconds: float) -> GatewayError:
-    return UpstreamTimeout(f"The model server gave no {what} within {seconds:g} seconds. Try again, or ask for less.")
 
 
 async def _ended(task: asyncio.Task[Any]) -> None:

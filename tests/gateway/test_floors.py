@@ -12,15 +12,16 @@ ROOT = Path(__file__).parents[2]
 
 # Modules and folders by floor; a folder's modules may import each other.
 FLOORS: dict[int, tuple[str, ...]] = {
-    15: ("cli",),
-    14: ("commands", "commands.chat", "commands.check", "commands.completion", "workers", "worker"),
-    13: ("serve",),
-    12: ("lineup",),
-    11: ("wiring",),
-    10: ("server",),
-    9: ("http",),
-    8: ("service", "embedder"),
-    7: ("attempts", "gate", "reload", "triton.h2", "tracing"),
+    16: ("cli",),
+    15: ("commands", "commands.chat", "commands.check", "commands.completion", "workers", "worker"),
+    14: ("serve",),
+    13: ("lineup",),
+    12: ("wiring",),
+    11: ("server",),
+    10: ("http",),
+    9: ("service", "embedder"),
+    8: ("attempts",),
+    7: ("attempt", "gate", "reload", "triton.h2", "tracing"),
     6: ("commands.client", "within", "admission", "keys", "limits", "triton", "settings", "fan_out", "offload"),
     5: ("listening", "logs", "tls", "tokenizer", "embedding_tokenizer", "checkpoint", "metrics", "trace_context"),
     4: (

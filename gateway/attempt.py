@@ -1,0 +1,159 @@
+"""One generation on one Triton: its responses become pieces, deadlines are kept, and the pool hears how far it is.
+
+It knows a lease and the backend of it. It must not know other Tritons, nor what becomes of a piece.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from gateway.core.balance import Outcome, Work
+from gateway.core.errors import GatewayError, UpstreamError, UpstreamTimeout, UpstreamUnavailable
+from gateway.core.routes.decode import Decoder, joined
+from gateway.core.types import Generate, Piece, Tokenizer
+from gateway.settings.deadlines import Deadlines
+from gateway.triton.backend import Backend
+from gateway.triton.member import Leased
+from gateway.triton.pool import Pool
+from gateway.triton.transport import Response
+from gateway.within import Allowed, Guard
+
+Take = Callable[[Piece], bool]  # what came together; True: it has enough
+
+# A pool hears of so many tokens at once, or of those of so many seconds: it weighs hundreds.
+TOLD_TOKENS = 16
+TOLD_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is to be done, wherever. ``ends_itself``: whether the engine is about to end it without being told."""
+
+    work: Work
+    generate: Generate
+    tokenizer: Tokenizer
+    ends_itself: Callable[[], bool]
+    take: Take
+
+
+class Attempt:
+    """``run`` it once. Then ``begun`` says whether a piece came, and ``outcome`` how it ended for the pool."""
+
+    __slots__ = (
+        "_clock",
+        "_decoder",
+        "_guard",
+        "_job",
+        "_leased",
+        "_pool",
+        "_take",
+        "_tell_at",
+        "_untold",
+        "begun",
+        "outcome",
+    )
+
+    def __init__(self, pool: Pool[Backend], leased: Leased[Backend], job: Job, deadlines: Deadlines) -> None:
+        self._pool = pool
+        self._leased = leased
+        self._job = job
+        self._take = job.take
+        self._clock = asyncio.get_running_loop().time
+        allowed = Allowed(deadlines.first_token_seconds, deadlines.idle_seconds, deadlines.total_seconds)
+        self._guard = Guard(allowed, late)
+        self._decoder: Decoder | None = None
+        self._untold = 0  # tokens that the pool was not told of …
+        self._tell_at = 0.0  # … and when it is to be, however few they are
+        self.begun = False
+        self.outcome = Outcome.CANCELLED
+
+    async def run(self) -> None:
+        """Until the final piece, or until the taker has enough. UpstreamError where this Triton does not give it."""
+        try:
+            await self._feed()
+        except UpstreamTimeout:
+            self.outcome = Outcome.SILENT
+            raise
+        except UpstreamUnavailable:
+            self.outcome = Outcome.FAILED if self.begun else Outcome.REFUSED
+            raise
+        except UpstreamError:
+            self.outcome = Outcome.FAILED
+            raise
+        finally:
+            self._tell(0.0)
+            if self.outcome is Outcome.CANCELLED and self._job.ends_itself():
+                self.outcome = Outcome.OK
+
+    async def _feed(self) -> None:
+        generate, tokenizer, backend = self._job.generate, self._job.tokenizer, self._leased.backend
+        bound = await backend.bound()
+        tensors = bound.encode(generate, tokenizer)
+        self._decoder = bound.decoder(generate, tokenizer)
+        lost = self._leased.lost
+        lost.add_done_callback(self._leave)
+        try:
+            await self._guard.keep(
+                backend.feed(
+                    bound,
+                    generate.id,
+                    tensors,
+                    bound.wanted(generate),
+                    self._job.ends_itself,
+                    self._read,
+                    lambda: self.begun,
+                )
+            )
+        except UpstreamError as exc:
+            blamed = bound.blamed(exc, generate)
+            if blamed is exc:
+                raise
+            raise blamed from exc
+        finally:
+            lost.remove_done_callback(self._leave)
+
+    def _read(self, responses: Sequence[Response]) -> bool:
+        """What arrived together. Whether the taker has enough."""
+        decoder = self._decoder
+        assert decoder is not None
+        now = self._guard.heard = self._clock()
+        if not self.begun:
+            self._begin()
+        if len(responses) == 1:
+            outputs, final = responses[0]
+            piece = decoder.push(outputs, final)
+        else:
+            piece = joined([decoder.push(outputs, final) for outputs, final in responses])
+        ids = piece.ids
+        if ids:
+            self._untold += len(ids)
+            if self._untold >= TOLD_TOKENS or now >= self._tell_at:
+                self._tell(now)
+        if piece.final:
+            self.outcome = Outcome.OK  # whatever becomes of it: nobody asks for what comes after
+        return self._take(piece)
+
+    def _begin(self) -> None:
+        """From here on it is this Triton or none."""
+        self.begun = True
+        self._leased.lost.remove_done_callback(self._leave)
+        self._guard.begun()
+        self._pool.first(self._leased)
+
+    def _leave(self, lost: asyncio.Future[None]) -> None:
+        if not lost.cancelled():
+            name = self._pool.name
+            self._guard.end(UpstreamUnavailable(f"A server of the model '{name}' was lost. Try again shortly."))
+
+    def _tell(self, now: float) -> None:
+        self._tell_at = now + TOLD_SECONDS
+        if self._untold:
+            self._pool.progress(self._leased, self._untold)
+            self._untold = 0
+
+
+def late(what: str, seconds: float) -> GatewayError:
+    """Nothing came in time."""
+    return UpstreamTimeout(f"The model server gave no {what} within {seconds:g} seconds. Try again, or ask for less.")
