@@ -81,7 +81,7 @@ class Tensor(NamedTuple):
         """A numeric tensor. ValueError where a value does not fit the datatype or the count the shape."""
         if len(values) != prod(shape):
             raise ValueError(f"{name}: {len(values)} values do not fill shape {list(shape)}")
-        layout = _layout(datatype, shape)
+        layout = layout_of(datatype, shape)
         if layout is None:
             raise ValueError(f"{name}: a value does not fit {datatype}{list(shape)}: there are no such numbers")
         try:
@@ -98,7 +98,7 @@ class Tensor(NamedTuple):
 
     def numbers(self) -> tuple[Scalar, ...]:
         """The values, flat. ValueError where the bytes do not hold what datatype and shape say."""
-        layout = _layout(self.datatype, self.shape)
+        layout = layout_of(self.datatype, self.shape)
         if layout is None or len(self.data) != layout.size:
             raise ValueError(f"{self.name}: {len(self.data)} bytes are no {self.datatype}{list(self.shape)}")
         return layout.unpack(self.data)
@@ -120,8 +120,8 @@ class Tensor(NamedTuple):
 
 
 @lru_cache(maxsize=1024)
-def _layout(datatype: str, shape: tuple[int, ...]) -> struct.Struct | None:
-    """How the content of such a tensor is packed; None where there can be none."""
+def layout_of(datatype: str, shape: tuple[int, ...]) -> struct.Struct | None:
+    """How the content of such a tensor is packed; None where there can be none, and for BYTES."""
     code, count = CODES.get(datatype), prod(shape)
     if code is None or not 0 <= count <= _MOST_VALUES:
         return None

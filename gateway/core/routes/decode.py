@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from gateway.core.errors import UpstreamError
 from gateway.core.routes.tables import Route
-from gateway.core.tensors import Tensor
+from gateway.core.tensors import Tensor, layout_of
 from gateway.core.types import FinishReason, Generate, Piece, Tokenizer, made
 
 _ANY = 2**63
@@ -36,7 +36,18 @@ class Outputs:
 class Decoder:
     """Push each response of one request; the final one may bring nothing."""
 
-    __slots__ = ("_generate", "_lengths", "_may_echo", "_most", "_outputs", "_sent", "_tokenizer", "_told")
+    __slots__ = (
+        "_generate",
+        "_ids",
+        "_lengths",
+        "_may_echo",
+        "_most",
+        "_outputs",
+        "_sent",
+        "_sizes",
+        "_tokenizer",
+        "_told",
+    )
 
     def __init__(self, outputs: Outputs, generate: Generate, tokenizer: Tokenizer) -> None:
         self._outputs = outputs
@@ -44,46 +55,54 @@ class Decoder:
         self._tokenizer = tokenizer
         self._sent = 0
         self._told = 0
-        self._lengths: Tensor | None = None  # of the last response …
-        self._most = _ANY  # … and how many ids it says there are
+        self._ids = outputs.route.ids if outputs.ids else None  # names of outputs
+        self._lengths = outputs.route.lengths
+        self._sizes: Tensor | None = None  # the lengths of the last response …
+        self._most = _ANY  # … and how many ids they say there are
         # Engines put the prompt in front of an answer that is not streamed, unless told otherwise.
         self._may_echo = not outputs.decoupled and not outputs.excludes_prompt
 
     def push(self, outputs: Mapping[str, Tensor], final: bool) -> Piece:
         """The piece in one response. UpstreamError where a tensor is malformed."""
-        route = self._outputs.route
+        ids: tuple[int, ...] = ()
+        logprobs = cached = None
         try:
-            if self._outputs.ids:
-                ids = self._ids(outputs.get(route.ids), outputs.get(route.lengths))
-                logprobs = None
-                if self._generate.logprobs:
-                    logprobs = self._logprobs(outputs.get(route.logprobs), len(ids))
-                cached = self._cached(outputs) if self._outputs.cached else None
-                return made(Piece, (ids, None, final, logprobs, cached, None))
-            output = outputs.get(route.text or "")
-            texts = () if output is None else output.strings()
-            cached = self._cached(outputs) if self._outputs.cached else None
-            reason = self._reason(outputs)
+            if self._ids is None:
+                return self._by_text(outputs, final)
+            output = outputs.get(self._ids)
+            if output is not None:
+                _, datatype, shape, data = output
+                layout = layout_of(datatype, shape)
+                if layout is None or layout.size != len(data):
+                    output.numbers()  # says what is wrong
+                else:
+                    ids = layout.unpack(data)
+                if datatype not in _INTEGERS:
+                    ids = tuple(map(int, ids))
+                sizes = outputs.get(self._lengths)
+                if sizes is not self._sizes:  # a transport gives the same object again where nothing has changed
+                    counts = () if sizes is None else sizes.numbers()
+                    self._sizes, self._most = sizes, int(counts[0]) if counts else _ANY
+                if self._most < len(ids):
+                    ids = ids[: self._most]
+                if self._may_echo:
+                    prompt = self._generate.prompt.ids
+                    if ids[: len(prompt)] == prompt:
+                        ids = ids[len(prompt) :]
+            if self._generate.logprobs:
+                logprobs = self._logprobs(outputs.get(self._outputs.route.logprobs), len(ids))
+            if self._outputs.cached:
+                cached = self._cached(outputs)
         except ValueError as exc:
             raise UpstreamError(f"Triton model '{self._outputs.model}' sent a malformed tensor: {exc}.") from exc
-        text = self._text(texts[0].decode("utf-8", "replace"), final) if texts else ""
-        return Piece(text=text, final=final, cached_tokens=cached, reason=reason)
+        return made(Piece, (ids, None, final, logprobs, cached, None))
 
-    def _ids(self, output: Tensor | None, lengths: Tensor | None) -> tuple[int, ...]:
-        if output is None:
-            return ()
-        ids: tuple[int, ...] = output.numbers()  # type: ignore[assignment]
-        if output.datatype not in _INTEGERS:
-            ids = tuple(map(int, ids))
-        if lengths is not self._lengths:  # a transport gives the same object again where nothing has changed
-            counts = () if lengths is None else lengths.numbers()
-            self._lengths, self._most = lengths, int(counts[0]) if counts else _ANY
-        if self._most < len(ids):
-            ids = ids[: self._most]
-        prompt = self._generate.prompt.ids
-        if self._may_echo and ids[: len(prompt)] == prompt:
-            ids = ids[len(prompt) :]
-        return ids
+    def _by_text(self, outputs: Mapping[str, Tensor], final: bool) -> Piece:
+        output = outputs.get(self._outputs.route.text or "")
+        texts = () if output is None else output.strings()
+        text = self._text(texts[0].decode("utf-8", "replace"), final) if texts else ""
+        cached = self._cached(outputs) if self._outputs.cached else None
+        return Piece(text=text, final=final, cached_tokens=cached, reason=self._reason(outputs))
 
     def _logprobs(self, output: Tensor | None, count: int) -> tuple[float, ...] | None:
         """Those of the ``count`` new ids: the output holds all tokens so far (TensorRT-LLM, v0.10 to v0.16), or the new
