@@ -11,10 +11,23 @@ from __future__ import annotations
 from gateway.core.detokenize import Detokenizer
 from gateway.core.errors import UpstreamError
 from gateway.core.logprobs import LogprobQueue
-from gateway.core.parse.answer import parser
+from gateway.core.parse.answer import Answer, parser
+from gateway.core.parse.plain import Plain
 from gateway.core.parse.prose import joined
 from gateway.core.stop import StopScanner
-from gateway.core.types import Delta, Finish, FinishReason, Generate, Part, Piece, Tokenizer, TokenLogprob, Usage, made
+from gateway.core.types import (
+    Content,
+    Delta,
+    Finish,
+    FinishReason,
+    Generate,
+    Part,
+    Piece,
+    Tokenizer,
+    TokenLogprob,
+    Usage,
+    made,
+)
 
 
 class Pipeline:
@@ -45,10 +58,13 @@ class Pipeline:
         # One id at a time where it matters at which token something happened: always, or until thinking is over.
         ends_early = reading.calls is not None and not reading.parallel
         self._always_stepwise = bool(generate.stop) or generate.logprobs or ends_early
-        self._stepwise = self._always_stepwise or self._thinks
+        self._read(stepwise=self._always_stepwise or self._thinks)
         self._least = generate.sampling.min_tokens or 0 if generate.stop else 0
         self._end_ids = frozenset(generate.end_ids)
         self._vocab_size = len(tokenizer.table)
+        self._most = generate.max_tokens
+        self._choice = generate.choice
+        self._nothing = Delta(choice=generate.choice)
         self._generated = 0
         self._reasoned = 0
         self._cached: int | None = None
@@ -61,7 +77,7 @@ class Pipeline:
     @property
     def ends_itself(self) -> bool:
         """Whether the engine ends here too, without being told: at its limit, or its own end id."""
-        return self._ended or self._generated >= self._generate.max_tokens
+        return self._ended or self._generated >= self._most
 
     @property
     def generated(self) -> int:
@@ -70,23 +86,17 @@ class Pipeline:
 
     def push(self, piece: Piece) -> Delta:
         """What the piece means to the client."""
-        ids = piece.ids
-        generate = self._generate
+        ids, _, final, _, cached, _ = piece
         # Tokens in the middle of an answer, of which nobody wants to know more than their text.
-        if (
-            ids
-            and not self._stepwise
-            and not piece.final
-            and self._end_ids.isdisjoint(ids)
-            and self._generated + len(ids) < generate.max_tokens
-            and min(ids) >= 0
-            and max(ids) < self._vocab_size
-            and piece.cached_tokens is None
-            and not generate.running_usage
-        ):
-            self._generated += len(ids)
-            text = self._detokenizer.push(ids)
-            return made(Delta, (tuple(self._parser.push(text)) if text else (), None, (), generate.choice, None))
+        if ids and self._usual and not final and cached is None and self._end_ids.isdisjoint(ids):
+            generated = self._generated + len(ids)
+            if generated < self._most and min(ids) >= 0 and max(ids) < self._vocab_size:
+                self._generated = generated
+                text = self._detokenizer.push(ids)
+                if not text:
+                    return self._nothing
+                fresh = (made(Content, (text,)),) if self._plain else tuple(self._parser.push(text))
+                return made(Delta, (fresh, None, (), self._choice, None))
         parts: list[Part] = []
         ended: FinishReason | None = None
         if piece.cached_tokens is not None:
@@ -100,11 +110,17 @@ class Pipeline:
         if ended is None and piece.final:
             ended = piece.reason
         if ended is None and piece.final:
-            ended = "length" if self._count() >= self._generate.max_tokens else "stop"
+            ended = "length" if self._count() >= self._most else "stop"
         if ended is not None:
             return self._finish(parts, ended)
         usage = self._usage() if self._generate.running_usage else None
-        return Delta(tuple(parts), None, self._take_logprobs(), self._generate.choice, usage)
+        return Delta(tuple(parts), None, self._take_logprobs(), self._choice, usage)
+
+    def _read(self, *, stepwise: bool) -> None:
+        """How ids are read from now on."""
+        self._stepwise = stepwise
+        self._usual = not stepwise and not self._generate.running_usage  # no more than their text is asked of most
+        self._plain = type(self._parser) is Plain
 
     def _push_ids(
         self, ids: tuple[int, ...], logprobs: tuple[float, ...] | None, parts: list[Part]
@@ -113,7 +129,7 @@ class Pipeline:
         ended: FinishReason | None = None
         taken: list[int] = []
         places: list[int] = []
-        room = self._generate.max_tokens - self._generated
+        room = self._most - self._generated
         for place, id in enumerate(ids):
             if len(taken) >= room:
                 break
@@ -140,7 +156,7 @@ class Pipeline:
                 parts[:] = joined(parts)
             if self._stop.matched is not None or self._parser.done:
                 return None
-        if ended is None and self._generated >= self._generate.max_tokens:
+        if ended is None and self._generated >= self._most:
             ended = "length"
         return ended
 
@@ -158,7 +174,9 @@ class Pipeline:
             self._reasoned += 1
             thinking = True
         elif self._parser.thought:
-            self._stepwise = self._always_stepwise
+            if isinstance(self._parser, Answer):
+                self._parser = self._parser.after
+            self._read(stepwise=self._always_stepwise)
         if self._logprobs is not None and logprob is not None:
             if thinking:
                 self._logprobs.skip(made)
@@ -223,4 +241,4 @@ class Pipeline:
         usage = self._usage()
         finish = Finish(reason, usage, self._stop.matched)
         running = usage if self._generate.running_usage else None
-        return Delta(tuple(parts), finish, self._take_logprobs(), self._generate.choice, running)
+        return Delta(tuple(parts), finish, self._take_logprobs(), self._choice, running)

@@ -129,11 +129,17 @@ class Piece(NamedTuple):
     reason: FinishReason | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(NamedTuple):
     """Text of the answer."""
 
     text: str
+
+    def __eq__(self, other: object) -> bool:
+        """Other parts have a text too, and a tuple equals any with the same."""
+        return type(other) is Content and other.text == self.text
+
+    def __hash__(self) -> int:
+        return hash(self.text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,11 @@ class Answer:
     def thought(self) -> bool:
         return self._over
 
+    @property
+    def after(self) -> Parser:
+        """What reads alone once there was ``thought``."""
+        return self._calls
+
     def begin(self, text: str) -> None:
         """What the prompt already has of the answer."""
         self._begun = self.push(text)

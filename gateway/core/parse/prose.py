@@ -8,11 +8,10 @@ more is content anyway.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from itertools import groupby
 
 from gateway.core.parse.tags import WHITESPACE
-from gateway.core.types import CallStart, Content, Part
+from gateway.core.types import CallArguments, CallStart, Content, Part
 
 SPACE = 256
 
@@ -52,11 +51,17 @@ class Prose:
 def joined(parts: Iterable[Part]) -> list[Part]:
     """The same parts, neighbours of a kind made one."""
     whole: list[Part] = []
-    for _, run in groupby(parts, lambda part: (type(part), getattr(part, "index", 0))):
+    for _, run in groupby(parts, _kind):
         first, *more = run
-        if more and not isinstance(first, CallStart):
-            text = "".join(part.text for part in (first, *more) if not isinstance(part, CallStart))
-            whole.append(replace(first, text=text))
-        else:
+        text = "".join(part.text for part in (first, *more) if not isinstance(part, CallStart))
+        if isinstance(first, CallStart):
             whole += [first, *more]
+        elif isinstance(first, CallArguments):
+            whole.append(CallArguments(first.index, text))
+        else:
+            whole.append(type(first)(text))
     return whole
+
+
+def _kind(part: Part) -> tuple[type[Part], int]:
+    return type(part), part.index if isinstance(part, CallStart | CallArguments) else 0

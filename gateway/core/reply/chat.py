@@ -56,7 +56,7 @@ class ChatStream:
             part = parts[0]
             if type(part) is Content:
                 before, after = self._fast[index]
-                return first + before + quoted(part.text) + after
+                return first + before + quoted(part.text).encode("utf-8", "replace") + after
         frames: list[bytes] = [first]
         for part in parts:
             frames.append(self._chunk(index, self._part(part), delta.usage, logprobs))
