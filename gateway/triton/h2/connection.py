@@ -42,6 +42,8 @@ class Connection:
         self._closed = False
         self._patience = Patience(self.limits.chatter)
         self._window = self.limits.connection_window
+        self._low = self._window // 2  # of the window, from where on the peer is given more
+        self._largest = min(self.limits.frame, self.limits.message)
         self._late = 0  # bytes that may still come for streams that we ended
         self.out = self._sender.out
         self.out += frames.PREFACE
@@ -125,11 +127,17 @@ class Connection:
             return []
         news: dict[Stream, None] = {}
         try:
-            data = self._reader.join(data)
+            if self._reader.rest:
+                data = self._reader.join(data)
             at: int | None = 0
             while data and at is not None:
                 if self._headers.stream is None and self._greeted:
-                    at = self._take_whole(data, at, news)
+                    at, count, used = take_whole(data, at, self.streams, self._window, self._largest, news)
+                    self._window -= used
+                    if self._window <= self._low:
+                        self._widen()
+                    if count and self._patience.borne > 0:
+                        self._patience.useful(count)
                     if at == len(data):
                         break
                 frame, at = self._reader.next(data, at)
@@ -146,14 +154,6 @@ class Connection:
 
     # What the peer sends. ``news`` collects the streams that it changed.
 
-    def _take_whole(self, data: bytes, at: int, news: dict[Stream, None]) -> int:
-        largest = min(self.limits.frame, self.limits.message)
-        at, count, used = take_whole(data, at, self.streams, self._window, largest, news)
-        if count:
-            self._received(used)
-            self._patience.useful(count)
-        return at
-
     def _on_frame(self, kind: int, flags: int, id: int, payload: bytes, news: dict[Stream, None]) -> None:
         if not self._greeted:
             self._greet(kind, flags, id)
@@ -166,13 +166,11 @@ class Connection:
         else:
             handler(self, flags, id, payload, news)
 
-    def _received(self, size: int) -> None:
-        """Bytes that count for the connection's window."""
-        self._window -= size
+    def _widen(self) -> None:
+        """Gives the peer back what it has used of the connection's window."""
         debt = self.limits.connection_window - self._window
-        if debt * 2 >= self.limits.connection_window:
-            self.out += frames.window_update(0, debt)
-            self._window += debt
+        self.out += frames.window_update(0, debt)
+        self._window += debt
 
     def _greet(self, kind: int, flags: int, id: int) -> None:
         if kind != frames.SETTINGS or flags & frames.ACK or id:
@@ -184,7 +182,9 @@ class Connection:
         size = len(payload)
         if size > self._window:
             raise ProtocolError(Code.FLOW_CONTROL_ERROR, "more data than the connection's window allows")
-        self._received(size)
+        self._window -= size
+        if self._window <= self._low:
+            self._widen()
         if flags & frames.PADDED:
             payload = frames.content(frames.PADDED, payload)
         ended = flags & frames.END_STREAM != 0

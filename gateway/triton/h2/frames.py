@@ -77,17 +77,18 @@ class ProtocolError(Exception):
 class FrameReader:
     """Push what arrives, take the frames that are complete. It holds one incomplete frame at most."""
 
-    __slots__ = ("_largest", "_needed", "_rest")
+    __slots__ = ("_largest", "_needed", "rest")
 
     def __init__(self, largest: int = DEFAULT_FRAME) -> None:
         """``largest``: bytes of payload that a frame may have."""
         self._largest = largest
-        self._rest = bytearray()
+        self.rest = bytearray()  # of a frame that has begun
         self._needed = 0  # bytes without which nothing more can be said
 
     def push(self, data: bytes) -> Iterator[Frame]:
         """The frames that are complete now. To be read to its end, or to its ProtocolError, before the next push."""
-        data = self.join(data)
+        if self.rest:
+            data = self.join(data)
         at: int | None = 0
         while data and at is not None:
             frame, at = self.next(data, at)
@@ -95,15 +96,13 @@ class FrameReader:
                 yield frame
 
     def join(self, data: bytes) -> bytes:
-        """What is there to be read: what was held and this. Nothing, as long as the frame that is held is not
-        complete."""
-        if not self._rest:
-            return data
-        self._rest += data
-        if len(self._rest) < self._needed:
+        """What is there to be read where something was held: that and this. Nothing, as long as the frame that is held
+        is not complete."""
+        self.rest += data
+        if len(self.rest) < self._needed:
             return b""
-        data = bytes(self._rest)
-        self._rest.clear()
+        data = bytes(self.rest)
+        self.rest.clear()
         return data
 
     def next(self, data: bytes, at: int) -> tuple[Frame | None, int | None]:
@@ -118,7 +117,7 @@ class FrameReader:
             if stop <= len(data):
                 return (kind, flags, stream & _STREAM_ID, data[at + 9 : stop]), stop
             self._needed = 9 + size
-        self._rest += data[at:]
+        self.rest += data[at:]
         return None, None
 
 

@@ -29,27 +29,27 @@ class Limits:
 class Patience:
     """Bears frames that bring nothing, up to a number that grows with those that do."""
 
-    __slots__ = ("_borne", "_most")
+    __slots__ = ("_most", "borne")
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._borne = 0
+        self.borne = 0  # below 0: so many are free
 
     def useless(self) -> None:
         """A frame that brought nothing. ProtocolError where it is one too many."""
-        self._borne += 1
-        if self._borne > self._most:
+        self.borne += 1
+        if self.borne > self._most:
             raise ProtocolError(Code.ENHANCE_YOUR_CALM, "too many frames that bring nothing")
 
     def useful(self, count: int = 1) -> None:
         """So many frames brought something."""
-        if self._borne > 0:
-            self._borne = max(self._borne - EARNED * count, -EARNED)
+        if self.borne > 0:
+            self.borne = max(self.borne - EARNED * count, -EARNED)
 
     def asked(self) -> None:
         """We began a call, which the peer may answer with some chatter."""
-        self._borne -= EARNED
+        self.borne -= EARNED
 
     def tick(self, calls: int) -> None:
         """Some seconds have passed, with so many calls going."""
-        self._borne = -EARNED * calls
+        self.borne = -EARNED * calls
