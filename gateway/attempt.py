@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from gateway.core.balance import Outcome, Work
 from gateway.core.errors import GatewayError, UpstreamError, UpstreamTimeout, UpstreamUnavailable
 from gateway.core.routes.decode import Decoder, joined
+from gateway.core.tensors import Response
 from gateway.core.types import Generate, Piece, Tokenizer
 from gateway.settings.deadlines import Deadlines
 from gateway.triton.backend import Backend
 from gateway.triton.member import Leased
 from gateway.triton.pool import Pool
-from gateway.triton.transport import Response
 from gateway.within import Allowed, Guard
 
 Take = Callable[[Piece], bool]  # what came together; True: it has enough
@@ -121,11 +121,7 @@ class Attempt:
         now = self._guard.heard = self._clock()
         if not self.begun:
             self._begin()
-        if len(responses) == 1:
-            outputs, final = responses[0]
-            piece = decoder.push(outputs, final)
-        else:
-            piece = joined([decoder.push(outputs, final) for outputs, final in responses])
+        piece = decoder.push(responses[0]) if len(responses) == 1 else joined(list(map(decoder.push, responses)))
         ids = piece.ids
         if ids:
             self._untold += len(ids)

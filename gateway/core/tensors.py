@@ -7,7 +7,7 @@ what any tensor means (``routes``) nor how it is sent (``triton``).
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
@@ -30,6 +30,7 @@ CODES = {
 }
 
 Scalar = int | float | bool
+Described = tuple[str, str, tuple[int, ...]]  # name, datatype and shape of a tensor
 
 _MOST_VALUES = 2**26  # of one tensor: no message that we take holds more
 
@@ -117,6 +118,29 @@ class Tensor(NamedTuple):
             values.append(data[at : at + size])
             at += size
         return tuple(values)
+
+
+class Response(NamedTuple):
+    """One response of a model: what its outputs are, and their raw contents in the same order. ``final`` is Triton's
+    flag that no other follows.
+
+    Apart, because responses differ in little but contents: a transport may give the same ``described`` again and again.
+    """
+
+    described: tuple[Described, ...]
+    contents: tuple[bytes, ...]
+    final: bool
+
+    @classmethod
+    def of(cls, outputs: Iterable[Tensor], final: bool) -> Response:
+        outputs = tuple(outputs)
+        return cls(tuple(output[:3] for output in outputs), tuple(output.data for output in outputs), final)
+
+    @property
+    def outputs(self) -> dict[str, Tensor]:
+        """By their names."""
+        pairs = zip(self.described, self.contents, strict=True)
+        return {described[0]: Tensor(*described, content) for described, content in pairs}
 
 
 @lru_cache(maxsize=1024)

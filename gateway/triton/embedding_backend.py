@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 from gateway.core.embedding_route import BoundEmbedding, EmbeddingRoute, bind
 from gateway.core.errors import UpstreamError, UpstreamUnavailable
 from gateway.core.routes import BindError
-from gateway.core.tensors import Tensor
+from gateway.core.tensors import Response, Tensor
 from gateway.trace_context import outgoing
 from gateway.triton.examined import Examined
 from gateway.triton.probe import Asked
-from gateway.triton.transport import Call, Response, Transport
+from gateway.triton.transport import Call, Transport
 
 logger = logging.getLogger("gateway.triton")
 

@@ -15,13 +15,13 @@ import grpc
 from tritonclient.grpc import model_config_pb2, service_pb2, service_pb2_grpc
 
 from gateway.core.errors import GatewayError, UpstreamError, UpstreamUnavailable
-from gateway.core.tensors import ModelSignature, Tensor, TensorSpec
+from gateway.core.tensors import ModelSignature, Response, TensorSpec
 from gateway.core.tls import ClientTls
 from gateway.triton.ending import Endings
 from gateway.triton.errors import grpc_errors
 from gateway.triton.grpc_credentials import credentials
 from gateway.triton.status import engine_failed
-from gateway.triton.transport import Call, Response, Take
+from gateway.triton.transport import Call, Take
 
 # Prompts and log-probabilities can be long; the 4 MiB default of gRPC is not meant for tensors.
 _MAX_MESSAGE = 64 * 1024 * 1024
@@ -160,11 +160,9 @@ def _request(call: Call) -> Any:
 def _response(message: Any) -> Response:
     if len(message.outputs) != len(message.raw_output_contents):
         raise UpstreamError("Triton sent a response whose outputs are not in raw form.")
-    tensors = {
-        output.name: Tensor(output.name, output.datatype, tuple(output.shape), data)
-        for output, data in zip(message.outputs, message.raw_output_contents, strict=True)
-    }
-    return Response(tensors, message.parameters["triton_final_response"].bool_param)
+    described = tuple((output.name, output.datatype, tuple(output.shape)) for output in message.outputs)
+    contents = tuple(message.raw_output_contents)
+    return Response(described, contents, message.parameters["triton_final_response"].bool_param)
 
 
 def _signature(config: Any) -> ModelSignature:

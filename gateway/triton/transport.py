@@ -6,18 +6,11 @@ anything else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
-from gateway.core.tensors import ModelSignature, Tensor
-
-
-class Response(NamedTuple):
-    """One response of a model: its outputs by name; ``final`` is Triton's flag that no other follows."""
-
-    outputs: Mapping[str, Tensor]
-    final: bool
+from gateway.core.tensors import ModelSignature, Response, Tensor
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,14 +21,14 @@ from typing import Any, cast
 
 import uvloop
 
-from gateway.core.tensors import Tensor
+from gateway.core.tensors import Response, Tensor
 from gateway.triton.grpc_transport import GrpcTransport
 from gateway.triton.h2 import frames
 from gateway.triton.h2.connection import Connection
 from gateway.triton.h2.grpc_messages import framed, request_headers
 from gateway.triton.h2.infer import PATH, encode
 from gateway.triton.h2.transport import H2Transport
-from gateway.triton.transport import Call, Response
+from gateway.triton.transport import Call
 from loadtest.bench.replay import TRAILERS
 
 PACES = {

@@ -13,7 +13,7 @@ from gateway.core.balance import Balance, Fleet
 from gateway.core.embedding_route import EmbeddingRoute
 from gateway.core.errors import UpstreamError, UpstreamUnavailable
 from gateway.core.schema.embeddings import EmbeddingRequest
-from gateway.core.tensors import ModelSignature, Tensor, TensorSpec
+from gateway.core.tensors import ModelSignature, Response, Tensor, TensorSpec
 from gateway.embedder import BATCHES_AT_ONCE, Embedder, ServedEmbedding
 from gateway.metrics import Metrics
 from gateway.settings.deadlines import Deadlines
@@ -21,7 +21,7 @@ from gateway.triton.discovery import source
 from gateway.triton.embedding_backend import EmbeddingBackend
 from gateway.triton.member import Looks
 from gateway.triton.pool import Pool
-from gateway.triton.transport import Call, Response, Take
+from gateway.triton.transport import Call, Take
 
 
 class ScriptedTransport:
@@ -52,7 +52,7 @@ class ScriptedTransport:
                 raise failure
             await self.gate.wait()
             vector = Tensor("vector", "FP32", (1,), np.array([len(text)], "<f4").tobytes())
-            take([Response({"vector": vector}, True)])
+            take([Response.of([vector], True)])
         finally:
             self.running -= 1
 

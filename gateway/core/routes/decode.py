@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from struct import Struct
 
 from gateway.core.errors import UpstreamError
 from gateway.core.routes.tables import Route
-from gateway.core.tensors import Tensor, layout_of
+from gateway.core.tensors import Described, Response, Tensor, layout_of
 from gateway.core.types import FinishReason, Generate, Piece, Tokenizer, made
 
 _ANY = 2**63
@@ -37,14 +39,17 @@ class Decoder:
     """Push each response of one request; the final one may bring nothing."""
 
     __slots__ = (
+        "_at",
+        "_described",
         "_generate",
         "_ids",
-        "_lengths",
+        "_layout",
         "_may_echo",
         "_most",
         "_outputs",
         "_sent",
         "_sizes",
+        "_sizes_at",
         "_tokenizer",
         "_told",
     )
@@ -55,34 +60,37 @@ class Decoder:
         self._tokenizer = tokenizer
         self._sent = 0
         self._told = 0
-        self._ids = outputs.route.ids if outputs.ids else None  # names of outputs
-        self._lengths = outputs.route.lengths
-        self._sizes: Tensor | None = None  # the lengths of the last response …
+        self._ids = outputs.route.ids if outputs.ids else None  # the output's name
+        self._described: tuple[Described, ...] | None = None  # the outputs of the last response, …
+        self._at: int | None = None  # … which of them are the ids, …
+        self._layout: Struct | None = None  # … packed like this, …
+        self._sizes_at: int | None = None  # … and which their lengths
+        self._sizes: bytes | None = None  # the lengths that came last …
         self._most = _ANY  # … and how many ids they say there are
         # Engines put the prompt in front of an answer that is not streamed, unless told otherwise.
         self._may_echo = not outputs.decoupled and not outputs.excludes_prompt
 
-    def push(self, outputs: Mapping[str, Tensor], final: bool) -> Piece:
+    def push(self, response: Response) -> Piece:
         """The piece in one response. UpstreamError where a tensor is malformed."""
+        described, contents, final = response
         ids: tuple[int, ...] = ()
         logprobs = cached = None
         try:
             if self._ids is None:
-                return self._by_text(outputs, final)
-            output = outputs.get(self._ids)
-            if output is not None:
-                _, datatype, shape, data = output
-                layout = layout_of(datatype, shape)
-                if layout is None or layout.size != len(data):
-                    output.numbers()  # says what is wrong
+                return self._by_text(response.outputs, final)
+            if described is not self._described:
+                self._described, self._sizes, self._most = described, None, _ANY
+                self._at, self._layout, self._sizes_at = _found(described, self._ids, self._outputs.route.lengths)
+            if self._at is not None:
+                data = contents[self._at]
+                if self._layout is None or self._layout.size != len(data):
+                    ids = tuple(map(int, response.outputs[self._ids].numbers()))  # or it says what is wrong
                 else:
-                    ids = layout.unpack(data)
-                if datatype not in _INTEGERS:
-                    ids = tuple(map(int, ids))
-                sizes = outputs.get(self._lengths)
-                if sizes is not self._sizes:  # a transport gives the same object again where nothing has changed
-                    counts = () if sizes is None else sizes.numbers()
-                    self._sizes, self._most = sizes, int(counts[0]) if counts else _ANY
+                    ids = self._layout.unpack(data)
+                if self._sizes_at is not None and contents[self._sizes_at] != self._sizes:
+                    self._sizes = contents[self._sizes_at]
+                    counts = response.outputs[self._outputs.route.lengths].numbers()
+                    self._most = int(counts[0]) if counts else _ANY
                 if self._most < len(ids):
                     ids = ids[: self._most]
                 if self._may_echo:
@@ -90,9 +98,9 @@ class Decoder:
                     if ids[: len(prompt)] == prompt:
                         ids = ids[len(prompt) :]
             if self._generate.logprobs:
-                logprobs = self._logprobs(outputs.get(self._outputs.route.logprobs), len(ids))
+                logprobs = self._logprobs(response.outputs.get(self._outputs.route.logprobs), len(ids))
             if self._outputs.cached:
-                cached = self._cached(outputs)
+                cached = self._cached(response.outputs)
         except ValueError as exc:
             raise UpstreamError(f"Triton model '{self._outputs.model}' sent a malformed tensor: {exc}.") from exc
         return made(Piece, (ids, None, final, logprobs, cached, None))
@@ -142,6 +150,16 @@ class Decoder:
             echo = b"".join(table[id] for id in self._generate.prompt.ids)
             return text.removeprefix(echo.decode("utf-8", "replace"))
         return text
+
+
+@lru_cache(maxsize=1024)
+def _found(described: tuple[Described, ...], ids: str, lengths: str) -> tuple[int | None, Struct | None, int | None]:
+    """Where among the outputs ids and lengths are, and how ids are packed if they are integers. What comes last of a
+    name counts."""
+    places = {name: place for place, (name, _, _) in enumerate(described)}
+    at = places.get(ids)
+    _, datatype, shape = ("", "", ()) if at is None else described[at]
+    return at, layout_of(datatype, shape) if datatype in _INTEGERS else None, places.get(lengths)
 
 
 def joined(pieces: Sequence[Piece]) -> Piece:

@@ -18,13 +18,11 @@ from struct import Struct
 from typing import TypeVar
 
 from gateway.core.errors import UpstreamError
-from gateway.core.tensors import Tensor
+from gateway.core.tensors import Described, Response
 from gateway.core.types import made
 from gateway.triton.h2.protobuf import LENGTH, VARINT, WireError, fields, numbers, text, write, write_text, write_varint
 from gateway.triton.status import EngineFailed, engine_failed
-from gateway.triton.transport import Call, Response, Take
-
-Described = tuple[str, str, tuple[int, ...]]  # name, datatype, shape of an output
+from gateway.triton.transport import Call, Take
 
 PATH = "/inference.GRPCInferenceService/ModelStreamInfer"
 
@@ -119,7 +117,7 @@ class _Layout:
 class Reader:
     """Reads the responses to one request, and hands them on: those that came together, together."""
 
-    __slots__ = ("_layout", "_layouts", "_model", "_seen", "_take", "_tensors", "final")
+    __slots__ = ("_layouts", "_model", "_seen", "_take", "final")
 
     def __init__(self, model: str, seen: Seen, take: Take) -> None:
         """``model`` is named where an error is said. ``seen`` is shared by the requests to one server."""
@@ -127,8 +125,6 @@ class Reader:
         self._seen = seen
         self._take = take
         self._layouts = seen.layouts
-        self._layout: _Layout | None = None  # of the last response …
-        self._tensors: dict[str, Tensor] = {}  # … and what it brought
         self.final = False  # the engine has said its last: the final response, or an error
 
     def push(self, messages: Sequence[bytes]) -> bool:
@@ -146,16 +142,8 @@ class Reader:
                     if responses and self._take(responses):
                         return True
                     raise
-            before: dict[str, Tensor] = self._tensors if layout is self._layout else {}
-            tensors: dict[str, Tensor] = {}
-            for (name, datatype, shape), data in zip(layout.outputs, layout.contents.unpack(message)):  # noqa: B905
-                same = before.get(name)
-                if same is None or same.data != data:
-                    same = made(Tensor, (name, datatype, shape, data))
-                tensors[name] = same
-            self._layout, self._tensors = layout, tensors
             self.final = layout.final
-            responses.append(made(Response, (tensors, layout.final)))
+            responses.append(made(Response, (layout.outputs, layout.contents.unpack(message), layout.final)))
         return self._take(responses)
 
     def _read(self, message: bytes) -> _Layout:

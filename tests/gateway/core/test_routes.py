@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 
 from gateway.core.errors import UnsupportedField, UpstreamError
 from gateway.core.routes import BLS, DIRECT, ENSEMBLE, BindError, Route, bind, stop_tensors
-from gateway.core.tensors import ModelSignature, Tensor, TensorSpec
+from gateway.core.tensors import ModelSignature, Response, Tensor, TensorSpec
 from gateway.core.types import Adapter, Generate, Guide, Piece, Prompt, Sampling
 from tests.gateway.vocabulary import END, OTHER_END, Vocabulary
 
@@ -204,6 +205,10 @@ def test_ids_are_preferred_where_a_text_model_offers_them() -> None:
     assert "as good as its postprocessing" in bind(ENSEMBLE, TEXT).remarks[0]
 
 
+def response(outputs: Mapping[str, Tensor], final: bool) -> Response:
+    return Response.of(outputs.values(), final)
+
+
 def outputs(*ids: int, length: int | None = None) -> dict[str, Tensor]:
     tensors = {"output_ids": Tensor.of("output_ids", "INT32", (1, 1, len(ids)), ids)}
     if length is not None:
@@ -217,9 +222,9 @@ def text(value: str) -> dict[str, Tensor]:
 
 def test_ids_are_cut_to_their_length() -> None:
     decoder = bind(DIRECT, ENGINE).decoder(generate(), vocabulary)
-    assert decoder.push(outputs(1, 2, 3, length=2), False) == Piece(ids=(1, 2))
-    assert decoder.push(outputs(length=0), True) == Piece(ids=(), final=True)
-    assert decoder.push({}, True) == Piece(ids=(), final=True)
+    assert decoder.push(response(outputs(1, 2, 3, length=2), False)) == Piece(ids=(1, 2))
+    assert decoder.push(response(outputs(length=0), True)) == Piece(ids=(), final=True)
+    assert decoder.push(response({}, True)) == Piece(ids=(), final=True)
 
 
 @pytest.mark.parametrize(
@@ -233,21 +238,21 @@ def test_ids_are_cut_to_their_length() -> None:
 )
 def test_an_echoed_prompt(signature: ModelSignature, expected: tuple[int, ...]) -> None:
     decoder = bind(DIRECT, signature).decoder(generate(), vocabulary)
-    assert decoder.push(outputs(5, 6, 7, 1, 2, length=5), True).ids == expected
+    assert decoder.push(response(outputs(5, 6, 7, 1, 2, length=5), True)).ids == expected
 
 
 def test_cumulative_text_becomes_deltas_without_half_characters() -> None:
     bls = changed(TEXT, parameters=(("accumulate_tokens", "true"),))
     decoder = bind(BLS, bls).decoder(generate(), vocabulary)
     steps = ["a", "a\ufffd", "a聪", "a聪b\ufffd"]
-    assert [decoder.push(text(step), False).text for step in steps] == ["a", "", "聪", "b"]
-    assert decoder.push(text("a聪b\ufffd"), True) == Piece(text="\ufffd", final=True)
+    assert [decoder.push(response(text(step), False)).text for step in steps] == ["a", "", "聪", "b"]
+    assert decoder.push(response(text("a聪b\ufffd"), True)) == Piece(text="\ufffd", final=True)
 
 
 def test_text_deltas_pass() -> None:
     decoder = bind(ENSEMBLE, TEXT).decoder(generate(), vocabulary)
-    assert decoder.push(text("聪"), False) == Piece(text="聪")
-    assert decoder.push({}, True) == Piece(text="", final=True)
+    assert decoder.push(response(text("聪"), False)) == Piece(text="聪")
+    assert decoder.push(response({}, True)) == Piece(text="", final=True)
 
 
 @pytest.mark.parametrize(
@@ -262,7 +267,7 @@ def test_malformed_outputs_are_an_upstream_error(
     route: Route, signature: ModelSignature, bad: dict[str, Tensor]
 ) -> None:
     with pytest.raises(UpstreamError, match="malformed"):
-        bind(route, signature).decoder(generate(), vocabulary).push(bad, False)
+        bind(route, signature).decoder(generate(), vocabulary).push(response(bad, False))
 
 
 def test_what_ends_a_running_request() -> None:
@@ -419,12 +424,12 @@ def logprobs(*values: float) -> dict[str, Tensor]:
 def test_log_probabilities_of_the_new_ids(told: list[tuple[float, ...]]) -> None:
     decoder = bind(DIRECT, FULL).decoder(replace(REQUEST, logprobs=True), vocabulary)
     pieces = [
-        decoder.push({**outputs(*ids), **logprobs(*values)}, False)
+        decoder.push(response({**outputs(*ids), **logprobs(*values)}, False))
         for ids, values in zip([(1, 2), (3,)], told, strict=True)
     ]
     assert [piece.logprobs for piece in pieces] == [(-1.0, -2.0), (-3.0,)]
-    assert decoder.push(outputs(), True).logprobs == ()
-    assert decoder.push(outputs(4), True).logprobs is None
+    assert decoder.push(response(outputs(), True)).logprobs == ()
+    assert decoder.push(response(outputs(4), True)).logprobs is None
 
 
 def test_log_probabilities_are_asked_for_only_when_asked() -> None:
@@ -432,7 +437,7 @@ def test_log_probabilities_are_asked_for_only_when_asked() -> None:
     assert bound.wanted(REQUEST) == ("output_ids", "sequence_length")
     assert bound.wanted(replace(REQUEST, logprobs=True)) == ("output_ids", "sequence_length", "output_log_probs")
     decoder = bound.decoder(REQUEST, vocabulary)
-    assert decoder.push({**outputs(1), **logprobs(0.0)}, False) == Piece(ids=(1,))
+    assert decoder.push(response({**outputs(1), **logprobs(0.0)}, False)) == Piece(ids=(1,))
 
 
 def test_cached_tokens_where_engine_and_settings_tell() -> None:
@@ -442,7 +447,7 @@ def test_cached_tokens_where_engine_and_settings_tell() -> None:
     assert "kv_cache_reused_blocks" in bound.wanted(REQUEST)
     assert "return_perf_metrics" in {tensor.name for tensor in bound.encode(REQUEST, vocabulary)}
     blocks = {"kv_cache_reused_blocks": Tensor.of("kv_cache_reused_blocks", "INT32", (1, 1), [1])}
-    assert bound.decoder(REQUEST, vocabulary).push({**outputs(1), **blocks}, False).cached_tokens == 2
+    assert bound.decoder(REQUEST, vocabulary).push(response({**outputs(1), **blocks}, False)).cached_tokens == 2
     assert "return_perf_metrics" not in {tensor.name for tensor in bind(DIRECT, signature).encode(REQUEST, vocabulary)}
 
 

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
-from gateway.triton.transport import Call, Response, Transport
+from gateway.core.tensors import Response
+from gateway.triton.transport import Call, Transport
 
 
 async def batches_of(transport: Transport, call: Call) -> AsyncGenerator[Sequence[Response], None]:

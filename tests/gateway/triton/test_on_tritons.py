@@ -10,10 +10,10 @@ import pytest
 from tokenizers import Tokenizer
 
 from gateway.core.errors import UpstreamError
-from gateway.core.tensors import Tensor
+from gateway.core.tensors import Response, Tensor
 from gateway.triton.grpc_transport import GrpcTransport
 from gateway.triton.h2.transport import H2Transport
-from gateway.triton.transport import Call, Response, Transport
+from gateway.triton.transport import Call, Transport
 from loadtest.engine.journal import Journal
 from loadtest.engine.script import Script, script_text
 from tests.gateway.triton.conftest import Connect

@@ -11,9 +11,9 @@ import pytest
 import pytest_asyncio
 
 from gateway.core.errors import UpstreamError, UpstreamUnavailable
-from gateway.core.tensors import ModelSignature, Tensor, TensorSpec
+from gateway.core.tensors import ModelSignature, Response, Tensor, TensorSpec
 from gateway.triton import ending
-from gateway.triton.transport import Call, Response, Transport
+from gateway.triton.transport import Call, Transport
 from tests.gateway.triton.conftest import Connect
 from tests.gateway.triton.reading import responses_of
 from tests.gateway.triton.server import WAIT_SECONDS, Serving, serving

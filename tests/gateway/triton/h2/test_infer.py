@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from tritonclient.grpc import service_pb2
 
 from gateway.core.errors import UpstreamError
-from gateway.core.tensors import Tensor
+from gateway.core.tensors import Response, Tensor
 from gateway.triton.grpc_transport import _request as library_request
 from gateway.triton.grpc_transport import _response as library_response
 from gateway.triton.h2.infer import LARGEST_SEEN, MOST_SEEN, Reader, Seen, encode
-from gateway.triton.transport import Call, Response
+from gateway.triton.transport import Call
 
 WORDS = st.text(st.characters(codec="utf-8"), max_size=12)
 INT64 = st.integers(-(2**63), 2**63 - 1)
@@ -134,7 +134,7 @@ def test_a_shape_that_is_not_packed() -> None:
     output = b"\x0a\x01a\x18\x05\x18" + varint(2**64 - 1) + b"\x1a\x02\x07\x08"
     inner = b"\x2a" + varint(len(output)) + output + b"\x32\x02xy"
     data = b"\x12" + varint(len(inner)) + inner
-    assert read(data) == library(data) == Response({"a": Tensor("a", "", (5, -1, 7, 8), b"xy")}, False)
+    assert read(data) == library(data) == Response.of([Tensor("a", "", (5, -1, 7, 8), b"xy")], False)
 
 
 @given(st.one_of(st.binary(max_size=60), MESSAGES.map(lambda m: m.SerializeToString())), st.data())
@@ -181,7 +181,7 @@ def test_a_layout_is_kept_for_all_requests() -> None:
         response.parameters[FINAL].bool_param = final
         data = service_pb2.ModelStreamInferResponse(infer_response=response).SerializeToString()
         kept = seen.layouts.get(len(data))
-        assert Reading(seen).one(data) == Response({"x": Tensor("x", "INT8", (1,), bytes((number,)))}, final)
+        assert Reading(seen).one(data) == Response.of([Tensor("x", "INT8", (1,), bytes((number,)))], final)
         assert kept is None or seen.layouts[len(data)] is kept
     assert len(seen.layouts) == 1
 
@@ -214,7 +214,7 @@ def test_a_reader_goes_on_after_an_error() -> None:
     reading = Reading(Seen())
     good = service_pb2.ModelStreamInferResponse(infer_response=service_pb2.ModelInferResponse(id="x"))
     for _ in range(2):
-        assert reading.one(good.SerializeToString()) == Response({}, False)
+        assert reading.one(good.SerializeToString()) == Response((), (), False)
         with pytest.raises(UpstreamError, match="The engine failed the request: no"):
             reading.one(service_pb2.ModelStreamInferResponse(error_message="no\n at x.cc").SerializeToString())
 

@@ -14,10 +14,11 @@ import pytest
 import uvloop
 
 from gateway.core.errors import UpstreamError, UpstreamUnavailable
+from gateway.core.tensors import Response
 from gateway.core.tls import ClientTls
 from gateway.triton.h2 import frames
 from gateway.triton.h2.transport import H2Transport
-from gateway.triton.transport import Call, Response
+from gateway.triton.transport import Call
 from tests.gateway.triton.h2.peer import answer, message, trailers
 from tests.gateway.triton.h2.wire import Peer, wire
 from tests.gateway.triton.reading import batches_of, responses_of
