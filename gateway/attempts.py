@@ -1,7 +1,7 @@
 """One generation on whichever Triton can serve it: lease, send, keep deadlines, and go elsewhere while that is safe.
 
 Another Triton may be tried only while no piece has arrived: then the client cannot tell, and the seed is the same. It
-knows pools and their backends. It must not know what becomes of a piece, nor HTTP.
+knows pools and their backends. It must not know what becomes of an answer, nor HTTP.
 """
 
 from __future__ import annotations
@@ -13,11 +13,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from gateway.attempt import Attempt, Job, Take, late
+from gateway.attempt import Attempt, Job, late
 from gateway.core.balance import Outcome, Work
 from gateway.core.errors import UpstreamError, UpstreamTimeout, UpstreamUnavailable
-from gateway.core.types import Generate, Piece, Tokenizer
-from gateway.metrics import recording
 from gateway.settings.deadlines import Deadlines
 from gateway.triton.backend import Backend
 from gateway.triton.member import Leased, Served
@@ -49,25 +47,15 @@ class Attempts:
     deadlines: Deadlines
     failed_over: Callable[[str], None]
 
-    async def feed(
-        self,
-        pool: Pool[Backend],
-        generate: Generate,
-        tokenizer: Tokenizer,
-        session: str | None,
-        ends_itself: Callable[[], bool],
-        take: Take,
-    ) -> None:
-        """Hands the answer to ``take``, each time all that came together, until the final piece or until it has enough.
+    async def feed(self, pool: Pool[Backend], job: Job) -> None:
+        """Does the job on one of the pool's Tritons, until the answer has its finish or the engine's stream ends.
         UpstreamError where no Triton could give it; RequestError where the engine says that the request is at fault.
-        Being cancelled, or an error of ``take``, ends the request in Triton, unless it ``ends_itself``."""
-        job = Job(Work(generate.prompt.ids, generate.max_tokens, session), generate, tokenizer, ends_itself, take)
+        Being cancelled, or an error of ``take``, ends the request in Triton, unless it is about to end anyway."""
         ledger = _Ledger()
         try:
             while True:
                 leased = await self._lease(pool, job.work, ledger.failures)
-                if (record := recording.get()) is not None:
-                    record.on(leased.address)
+                job.record.on(leased.address)
                 attempt = self._attempt if not self.deadlines.hedge_seconds else self._hedged
                 try:
                     await attempt(pool, leased, job, ledger)
@@ -123,11 +111,10 @@ class Attempts:
     async def _hedged(self, pool: Pool[Backend], leased: Leased[Backend], job: Job, ledger: _Ledger) -> None:
         """An attempt, and another on a second Triton where the first is slow to begin. Who begins first goes on; the
         other is ended."""
-        race = Race(job.take)
+        race = Race()
 
         def entered(lane: Leased[Backend]) -> asyncio.Task[None]:
-            take = race.lane()
-            return asyncio.ensure_future(self._attempt(pool, lane, replace(job, take=take), ledger))
+            return asyncio.ensure_future(self._attempt(pool, lane, replace(job, claim=race.lane()), ledger))
 
         lanes = [entered(leased)]
         begun = asyncio.ensure_future(race.begun.wait())
@@ -168,26 +155,25 @@ class Attempts:
 
 
 class Race:
-    """Who brings the first piece wins; what others bring later is not taken."""
+    """Who brings the first piece wins; what others bring later does not count."""
 
-    def __init__(self, take: Take) -> None:
-        self._take = take
+    def __init__(self) -> None:
         self._lanes = 0
         self.begun = asyncio.Event()
         self.winner: int | None = None  # the number of its lane
 
-    def lane(self) -> Take:
-        """For one more runner."""
+    def lane(self) -> Callable[[], bool]:
+        """For one more runner: to be asked when its first piece is there, whether it won."""
         number = self._lanes
         self._lanes += 1
 
-        def take(piece: Piece) -> bool:
+        def claim() -> bool:
             if self.winner is None:
                 self.winner = number
                 self.begun.set()
-            return self._take(piece) if self.winner == number else True
+            return self.winner == number
 
-        return take
+        return claim
 
 
 async def _ended(task: asyncio.Task[Any]) -> None:

@@ -17,7 +17,7 @@ from gateway.core.embedding import Embed, EmbeddingTokenizer, build
 from gateway.core.errors import ModelNotFound, UnsupportedField, UpstreamError
 from gateway.core.schema.base import ignored
 from gateway.core.schema.embeddings import EmbeddingRequest
-from gateway.core.types import Delta, Finish, Usage
+from gateway.core.types import Finish, Usage
 from gateway.metrics import Metrics
 from gateway.triton.member import any_bound
 from gateway.triton.pool import Pool
@@ -94,7 +94,7 @@ class Embedder:
             batches = bound.batches(embed.inputs)
             parts = await self._ask(model, embed, batches)
             vectors = await asyncio.to_thread(bound.assemble, parts, batches, embed.dimensions)
-            record.delta(Delta(finish=Finish("stop", Usage(embed.tokens or 0, 0))))
+            record.finished(Finish("stop", Usage(embed.tokens or 0, 0)))
         return vectors
 
     async def _ask(self, model: ServedEmbedding, embed: Embed, batches: Sequence[Sequence[int]]) -> list[Vectors]:

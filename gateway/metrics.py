@@ -3,7 +3,7 @@
 It knows counters and a clock. It must not know HTTP or Triton. Every label value comes from settings or from a fixed
 set, never from a client.
 
-A token costs a look at the clock and an addition in a list: the token path is a dozen microseconds long, and one
+A token costs a look at the clock and a place in a list: the token path is a dozen microseconds long, and one
 ``observe`` of prometheus_client takes two of them. What a generation counted goes into the histograms at its end.
 """
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
+from itertools import pairwise
 from time import perf_counter
 from types import TracebackType
 
@@ -23,7 +24,7 @@ from typing_extensions import Self
 from gateway.board import Board
 from gateway.core.balance import Outcome
 from gateway.core.errors import GatewayError
-from gateway.core.types import Delta, Usage
+from gateway.core.types import Finish, Usage
 
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 _DURATIONS = (*_SECONDS, 300.0, 600.0, 1800.0)
@@ -34,9 +35,8 @@ _LAGS = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 ERRORS = (Outcome.REFUSED, Outcome.FAILED, Outcome.SILENT)  # kinds of errors of a Triton
 NOT_ADMITTED = ("full", "timeout", "left", "streams")  # left by its client, too many streams of one key
 
-# Of the request that this code works for: where its generations' recorders gather, and the one under way.
+# Of the request that this code works for: where its generations' recorders gather.
 recorders: ContextVar[list[Recorder] | None] = ContextVar("recorders", default=None)
-recording: ContextVar[Recorder | None] = ContextVar("recording", default=None)
 
 
 class Metrics:
@@ -185,7 +185,6 @@ class Recorder:
     """
 
     __slots__ = (
-        "_before",
         "_gaps",
         "_metrics",
         "ended",
@@ -194,6 +193,7 @@ class Recorder:
         "first",
         "last",
         "model",
+        "moments",
         "outcome",
         "prompt",
         "prompt_tokens",
@@ -205,7 +205,6 @@ class Recorder:
 
     def __init__(self, metrics: Metrics, model: str, prompt_tokens: int) -> None:
         self._metrics = metrics
-        self._before: Recorder | None = None
         self._gaps = [0] * (len(_GAPS) + 1)
         self.model = model
         self.prompt: str | None = None  # its text
@@ -216,6 +215,7 @@ class Recorder:
         self.endpoint: str | None = None  # that Triton
         self.first: float | None = None  # when the first text came
         self.last = 0.0  # and the last
+        self.moments: list[float] = []  # when something came since, from the first text on: written by who gets it
         self.finish: str | None = None
         self.usage: Usage | None = None
         self.outcome = "cancelled"
@@ -226,8 +226,6 @@ class Recorder:
         self._metrics.prompt_tokens.labels(self.model).inc(self.prompt_tokens)
         if (gathered := recorders.get()) is not None:
             gathered.append(self)
-        self._before = recording.get()
-        recording.set(self)
         return self
 
     def admitted(self, seconds: float) -> None:
@@ -238,20 +236,23 @@ class Recorder:
         """It is sent to this Triton now."""
         self.endpoint, self.sent = endpoint, perf_counter()
 
-    def delta(self, delta: Delta) -> None:
-        """Notes when text came, and the finish."""
-        now = perf_counter()
-        last = self.last
-        if last:
-            self._gaps[bisect_left(_GAPS, now - last)] += 1
-            self.last = now
-        elif delta.parts:
-            self.first = self.last = now
-        if delta.finish is not None:
-            self.finish, self.usage = delta.finish.reason, delta.finish.usage
+    def count(self) -> None:
+        """Takes in ``moments``, but for the last, from which the next gap is measured. To be called now and then."""
+        moments = self.moments
+        if not moments:
+            return
+        if self.first is None:
+            self.first = moments[0]
+        for before, after in pairwise(moments):
+            self._gaps[bisect_left(_GAPS, after - before)] += 1
+        self.last = moments[-1]
+        del moments[:-1]
+
+    def finished(self, finish: Finish) -> None:
+        self.finish, self.usage = finish.reason, finish.usage
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        recording.set(self._before)
+        self.count()
         self.ended = perf_counter()
         if self.finish is not None:
             self.outcome = self.finish

@@ -13,8 +13,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, get_args
 
 from gateway.admission import Admission
+from gateway.attempt import Job, Take
 from gateway.attempts import Attempts
 from gateway.core import capabilities
+from gateway.core.balance import Work
 from gateway.core.caller import NOBODY, Origin
 from gateway.core.errors import ModelNotFound, UnsupportedField, UpstreamError
 from gateway.core.pipeline import Pipeline
@@ -22,7 +24,7 @@ from gateway.core.prompt import build_chat, build_completion, ignored_fields, re
 from gateway.core.sampling import ModelLimits
 from gateway.core.schema.chat import ChatRequest, SamplingFields
 from gateway.core.schema.completions import CompletionRequest
-from gateway.core.types import Adapter, Delta, Generate, GuideKind, Piece, Prompt, Tokenizer
+from gateway.core.types import Adapter, Generate, GuideKind, Prompt, Tokenizer
 from gateway.fan_out import together
 from gateway.metrics import Metrics
 from gateway.offload import offloaded
@@ -31,8 +33,6 @@ from gateway.triton.member import any_bound
 from gateway.triton.pool import Pool
 
 T = TypeVar("T")
-
-Take = Callable[[Delta], object]
 
 ALL_GUIDES = frozenset(get_args(GuideKind))
 CHARACTERS_PER_TOKEN = 16  # of a request, more than any usual prompt has: for a guess that is not too high
@@ -197,21 +197,13 @@ class Service:
         with self._metrics.recorder(model.name, tokens) as record, pool.used():
             record.prompt = generate.prompt.text
             pipeline = Pipeline(generate, model.tokenizer)
-
-            def push(piece: Piece) -> bool:
-                delta = pipeline.push(piece)
-                if delta.parts or delta.finish is not None or delta.logprobs:
-                    record.delta(delta)
-                    take(delta)
-                return pipeline.finished
-
+            work = Work(generate.prompt.ids, generate.max_tokens, origin.session)
+            job = Job(work, generate, model.tokenizer, pipeline, record, take)
             try:
                 async with self._admission.slot(pool.name, origin.caller, tokens, pool.room) as seconds:
                     record.admitted(seconds)
                     waited(seconds)
-                    await self._attempts.feed(
-                        pool, generate, model.tokenizer, origin.session, lambda: pipeline.ends_itself, push
-                    )
+                    await self._attempts.feed(pool, job)
             finally:
                 generated(pipeline.generated)
             if not pipeline.finished:

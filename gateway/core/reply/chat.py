@@ -37,27 +37,27 @@ class ChatStream:
         head = dumps(self._head)[:-1]
         text = ',"logprobs":null,"finish_reason":null}]' + (',"usage":null}' if style.include_usage else "}") + "\n\n"
         tail = text.encode()
-        self._fast = [
+        self._around = [
             (f'data: {head},"choices":[{{"index":{index},"delta":{{"content":'.encode("utf-8", "replace"), b"}" + tail)
             for index in range(choices)
         ]
-        self._started: set[int] = set()
+        self._begun: dict[int, tuple[bytes, bytes]] = {}  # the same, of choices that have their first chunk
         self._finishes: list[Finish | None] = [None] * choices
 
     def push(self, delta: Delta) -> bytes:
         """The frames of a delta: none for an empty one, and with the last finish everything up to ``[DONE]``."""
         parts, finish, logprobs, index, counts = delta
-        first = b""
-        if index not in self._started:
-            self._started.add(index)
-            first = self._chunk(index, {"role": "assistant", "content": ""}, counts)
+        around = self._begun.get(index)
         # The usual delta: some text and nothing else.
-        if len(parts) == 1 and not logprobs and finish is None and counts is None:
+        if around is not None and len(parts) == 1 and finish is None and counts is None and not logprobs:
             part = parts[0]
             if type(part) is Content:
-                before, after = self._fast[index]
-                return first + before + quoted(part.text).encode("utf-8", "replace") + after
-        frames: list[bytes] = [first]
+                before, after = around
+                return before + quoted(part.text).encode("utf-8", "replace") + after
+        frames: list[bytes] = []
+        if around is None:
+            self._begun[index] = self._around[index]
+            frames.append(self._chunk(index, {"role": "assistant", "content": ""}, counts))
         for part in parts:
             frames.append(self._chunk(index, self._part(part), delta.usage, logprobs))
             logprobs = ()
