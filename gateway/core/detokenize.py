@@ -19,12 +19,12 @@ _decoder = codecs.getincrementaldecoder("utf-8")
 class Detokenizer:
     """Text of ids: ``push`` as they come, ``flush`` at the end. Joined, it equals decoding all at once."""
 
-    __slots__ = ("_decoder", "_held", "_table")
+    __slots__ = ("_decoder", "_table", "held")
 
     def __init__(self, table: TokenTable) -> None:
         self._table = table
         self._decoder = _decoder(errors="replace")
-        self._held = False  # whether a character is not complete
+        self.held = False  # whether a character is not complete
 
     def push(self, ids: Sequence[int]) -> str:
         """The text that became certain. Ids the table does not know are dropped (engines do send some)."""
@@ -35,16 +35,16 @@ class Detokenizer:
             data = table[id] if 0 <= id < size else b""
         else:
             data = b"".join([table[id] for id in ids if 0 <= id < size])
-        if not self._held:  # whole characters, nearly always: they need no state
+        if not self.held:  # whole characters, nearly always: they need no state
             try:
                 return data.decode()
             except UnicodeDecodeError:
                 pass
         text = self._decoder.decode(data)
-        self._held = bool(self._decoder.getstate()[0])
+        self.held = bool(self._decoder.getstate()[0])
         return text
 
     def flush(self) -> str:
         """What was held back: U+FFFD where generation ended inside a character, else nothing."""
-        self._held = False
+        self.held = False
         return self._decoder.decode(b"", True)

@@ -26,8 +26,11 @@ from gateway.core.types import (
     Tokenizer,
     TokenLogprob,
     Usage,
-    made,
 )
+
+# Deltas that are kept, a few megabytes at the most, and the ids of one.
+SAID_MOST = 16_384
+SAID_IDS = 4
 
 
 class Pipeline:
@@ -38,6 +41,9 @@ class Pipeline:
 
     def __init__(self, generate: Generate, tokenizer: Tokenizer) -> None:
         self._generate = generate
+        self._most = generate.max_tokens
+        self._choice = generate.choice
+        self._nothing = Delta(choice=generate.choice)
         self._tokenizer = tokenizer
         self._detokenizer = Detokenizer(tokenizer.table)
         self._stop = StopScanner(generate.stop)
@@ -62,9 +68,6 @@ class Pipeline:
         self._least = generate.sampling.min_tokens or 0 if generate.stop else 0
         self._end_ids = frozenset(generate.end_ids)
         self._vocab_size = len(tokenizer.table)
-        self._most = generate.max_tokens
-        self._choice = generate.choice
-        self._nothing = Delta(choice=generate.choice)
         self._generated = 0
         self._reasoned = 0
         self._cached: int | None = None
@@ -90,13 +93,13 @@ class Pipeline:
         # Tokens in the middle of an answer, of which nobody wants to know more than their text.
         if ids and self._usual and not final and cached is None and self._end_ids.isdisjoint(ids):
             generated = self._generated + len(ids)
-            if generated < self._most and min(ids) >= 0 and max(ids) < self._vocab_size:
-                self._generated = generated
-                text = self._detokenizer.push(ids)
-                if not text:
-                    return self._nothing
-                fresh = (made(Content, (text,)),) if self._plain else tuple(self._parser.push(text))
-                return made(Delta, (fresh, None, (), self._choice, None))
+            if generated < self._most:
+                delta = self._said.get(ids) if not self._detokenizer.held else None
+                if delta is None and min(ids) >= 0 and max(ids) < self._vocab_size:
+                    delta = self._tell(ids)
+                if delta is not None:
+                    self._generated = generated
+                    return delta
         parts: list[Part] = []
         ended: FinishReason | None = None
         if piece.cached_tokens is not None:
@@ -116,11 +119,27 @@ class Pipeline:
         usage = self._usage() if self._generate.running_usage else None
         return Delta(tuple(parts), None, self._take_logprobs(), self._choice, usage)
 
+    def _tell(self, ids: tuple[int, ...]) -> Delta:
+        """The text of ids, and nothing else. Where it depends on them alone it is kept for all answers."""
+        detokenizer = self._detokenizer
+        alone = self._plain and not self._choice and not detokenizer.held
+        text = detokenizer.push(ids)
+        if not text:
+            return self._nothing
+        parts = (Content(text),) if self._plain else tuple(self._parser.push(text))
+        delta = Delta(parts, choice=self._choice)
+        if alone and not detokenizer.held and len(ids) <= SAID_IDS:
+            if len(self._said) >= SAID_MOST:
+                self._said.clear()
+            self._said[ids] = delta
+        return delta
+
     def _read(self, *, stepwise: bool) -> None:
         """How ids are read from now on."""
         self._stepwise = stepwise
         self._usual = not stepwise and not self._generate.running_usage  # no more than their text is asked of most
         self._plain = type(self._parser) is Plain
+        self._said = self._tokenizer.said if self._plain and not self._choice else {}
 
     def _push_ids(
         self, ids: tuple[int, ...], logprobs: tuple[float, ...] | None, parts: list[Part]

@@ -30,6 +30,7 @@ BODY_RATE = 64 * 1024  # bytes per second that the time for a body grows by
 # What may wait in the kernel for a client that does not read, where megabytes would: then nothing could be merged, and
 # a thousand slow clients would hold gigabytes. Throughput is not touched: what is on its way does not count.
 UNSENT_BYTES = 32 * 1024
+CHUNK = b"%x\r\n%b\r\n"  # of a body whose length nobody said before: the length of a part, and the part
 TCP_NOTSENT_LOWAT: int | None = getattr(socket, "TCP_NOTSENT_LOWAT", None)  # Linux has it
 
 
@@ -183,11 +184,11 @@ class Connection(HttpToolsProtocol):
 class Exchange:
     """One request's way to its client, past ASGI's ``send``: for bodies of many small parts, once the head is sent."""
 
-    __slots__ = ("_connection", "_transport", "flow")
+    __slots__ = ("_connection", "flow", "transport")
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._transport = connection.transport
+        self.transport = connection.transport
         self.flow = connection.flow  # ``write_paused``: the client has yet to read what was written
 
     @property
@@ -201,8 +202,8 @@ class Exchange:
 
     def write(self, part: bytes) -> None:
         """A part of a body whose length nobody said before: one chunk. Nothing happens where the client has left."""
-        if not self._transport.is_closing():
-            self._transport.write(b"%x\r\n%b\r\n" % (len(part), part))
+        if not self.transport.is_closing():
+            self.transport.write(CHUNK % (len(part), part))
 
     def drop(self) -> None:
         """Ends the connection; what was written and not read is lost."""

@@ -14,7 +14,7 @@ from starlette.types import Send
 
 from gateway.core.merge import Backlog
 from gateway.core.types import Delta
-from gateway.http.connection import Exchange
+from gateway.http.connection import CHUNK, Exchange
 
 
 class SlowClient(Exception):
@@ -39,8 +39,9 @@ class Writer:
         exchange = self._direct
         if exchange is not None and not exchange.flow.write_paused:
             frames = self._encode(delta)
-            if frames:
-                exchange.write(frames)
+            transport = exchange.transport
+            if frames and not transport.is_closing():  # as ``exchange.write`` does, with a call less for each token
+                transport.write(CHUNK % (len(frames), frames))
             return
         self._backlog.push(delta)
         if self._send is None:
