@@ -17,7 +17,8 @@ from gateway.core.balance import Outcome, Work
 from gateway.core.errors import GatewayError, UpstreamError, UpstreamTimeout, UpstreamUnavailable
 from gateway.core.pipeline import Pipeline
 from gateway.core.routes.decode import Decoder, joined
-from gateway.core.tensors import Response
+from gateway.core.said import Deltas, Said, keep
+from gateway.core.tensors import Described, Response
 from gateway.core.types import Delta, Generate, Tokenizer
 from gateway.metrics import Recorder
 from gateway.settings.deadlines import Deadlines
@@ -36,7 +37,7 @@ TOLD_SECONDS = 0.5
 @dataclass(frozen=True, slots=True)
 class Job:
     """What is to be done, wherever: the generation, and where its answer goes. ``claim`` is asked when the first piece
-    comes: whether this attempt is the one whose answer counts."""
+    comes: whether this attempt is the one whose answer counts. ``said``: what other answers of the model said."""
 
     work: Work
     generate: Generate
@@ -44,6 +45,7 @@ class Job:
     pipeline: Pipeline
     record: Recorder
     take: Take
+    said: Said
     claim: Callable[[], bool] = lambda: True
 
 
@@ -53,6 +55,8 @@ class Attempt:
     __slots__ = (
         "_clock",
         "_decoder",
+        "_deltas",
+        "_described",
         "_guard",
         "_job",
         "_leased",
@@ -77,6 +81,8 @@ class Attempt:
         allowed = Allowed(deadlines.first_token_seconds, deadlines.idle_seconds, deadlines.total_seconds)
         self._guard = Guard(allowed, late)
         self._decoder: Decoder | None = None
+        self._described: tuple[Described, ...] | None = None  # the outputs of the last response whose delta was kept …
+        self._deltas: Deltas = {}  # … and what others of the kind were found to say
         self._untold = 0  # tokens that the pool was not told of …
         self._tell_at = 0.0  # … and when it is to be, however few they are
         self.begun = False
@@ -130,19 +136,22 @@ class Attempt:
 
     def _read(self, responses: Sequence[Response]) -> bool:
         """What arrived together. Whether it is enough."""
-        decoder, pipeline = self._decoder, self._pipeline
-        assert decoder is not None
+        pipeline = self._pipeline
         now = self._guard.heard = self._clock()
-        if not self.begun and not self._begin():
-            return True
-        piece = decoder.push(responses[0]) if len(responses) == 1 else joined(list(map(decoder.push, responses)))
-        # Of an engine that answers in text nobody counts tokens before the end; a piece is one, more or less.
-        self._untold += 1 if piece.ids is None else len(piece.ids)
+        delta = None
+        if len(responses) == 1 and pipeline.stateless and pipeline.tokens + 1 < pipeline.limit:
+            described, contents, final = responses[0]
+            if described is self._described and not final:
+                delta = self._deltas.get(contents)
+        if delta is not None:
+            pipeline.tokens += 1
+            self._untold += 1
+        else:
+            if not self.begun and not self._begin():
+                return True
+            delta = self._push(responses)
         if self._untold >= TOLD_TOKENS or now >= self._tell_at:
             self._tell(now)
-        if piece.final:
-            self.outcome = Outcome.OK  # whatever becomes of it: nobody asks for what comes after
-        delta = pipeline.push(piece)
         parts, finish, logprobs, _, _ = delta
         if parts or finish is not None or logprobs:
             if parts or self._moments:
@@ -151,6 +160,25 @@ class Attempt:
                 self._job.record.finished(finish)
             self._take(delta)
         return pipeline.finished
+
+    def _push(self, responses: Sequence[Response]) -> Delta:
+        """What they say together. It is kept where it depends on the last one alone."""
+        decoder, pipeline = self._decoder, self._pipeline
+        assert decoder is not None
+        piece = decoder.push(responses[0]) if len(responses) == 1 else joined(list(map(decoder.push, responses)))
+        # Of an engine that answers in text nobody counts tokens before the end; a piece is one, more or less.
+        self._untold += 1 if piece.ids is None else len(piece.ids)
+        if piece.final:
+            self.outcome = Outcome.OK  # whatever becomes of it: nobody asks for what comes after
+        alone = decoder.alike and pipeline.stateless and len(responses) == 1 and not piece.final
+        tokens = pipeline.tokens
+        delta = pipeline.push(piece)
+        if alone and pipeline.stateless and pipeline.tokens == tokens + 1 and not pipeline.finished:
+            described, contents, _ = responses[0]
+            if described is not self._described:
+                self._described, self._deltas = described, self._job.said.of(described)
+            keep(self._deltas, contents, delta)
+        return delta
 
     def _ends_itself(self) -> bool:
         """Whether the engine is about to end it without being told."""

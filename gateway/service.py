@@ -21,6 +21,7 @@ from gateway.core.caller import NOBODY, Origin
 from gateway.core.errors import ModelNotFound, UnsupportedField, UpstreamError
 from gateway.core.pipeline import Pipeline
 from gateway.core.prompt import build_chat, build_completion, ignored_fields, render
+from gateway.core.said import Said
 from gateway.core.sampling import ModelLimits
 from gateway.core.schema.chat import ChatRequest, SamplingFields
 from gateway.core.schema.completions import CompletionRequest
@@ -48,6 +49,7 @@ class ServedModel:
     pool: Pool[Backend]
     created: int
     parent: str | None = None
+    said: Said = field(default_factory=Said, compare=False, repr=False)
 
     @property
     def name(self) -> str:
@@ -198,7 +200,7 @@ class Service:
             record.prompt = generate.prompt.text
             pipeline = Pipeline(generate, model.tokenizer)
             work = Work(generate.prompt.ids, generate.max_tokens, origin.session)
-            job = Job(work, generate, model.tokenizer, pipeline, record, take)
+            job = Job(work, generate, model.tokenizer, pipeline, record, take, model.said)
             try:
                 async with self._admission.slot(pool.name, origin.caller, tokens, pool.room) as seconds:
                     record.admitted(seconds)

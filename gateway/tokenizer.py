@@ -20,7 +20,7 @@ from tokenizers import Tokenizer
 from gateway.chat_template import ChatTemplate
 from gateway.core.errors import RequestError, SettingsError
 from gateway.core.quote import Quote, strings
-from gateway.core.types import CallStyle, ChatInput, Delta, Prompt
+from gateway.core.types import CallStyle, ChatInput, Prompt
 from gateway.tokenizer_files import TokenizerFiles, read
 
 # Characters from which on ``tokenizers`` works without Python's lock: only what takes a list of texts lets other
@@ -42,7 +42,6 @@ class HuggingFaceTokenizer:
         backend.no_truncation()  # a tokenizer.json may say so, from training
         backend.no_padding()
         self.table = _token_bytes(backend, source)
-        self.said: dict[tuple[int, ...], Delta] = {}
         self._backend = backend
         self._plain = _without_added_tokens(backend)
         self._template = ChatTemplate(files.templates, files.special, source=source)

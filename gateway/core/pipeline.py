@@ -16,7 +16,6 @@ from gateway.core.parse.plain import Plain
 from gateway.core.parse.prose import joined
 from gateway.core.stop import StopScanner
 from gateway.core.types import (
-    Content,
     Delta,
     Finish,
     FinishReason,
@@ -26,24 +25,22 @@ from gateway.core.types import (
     Tokenizer,
     TokenLogprob,
     Usage,
+    made,
 )
-
-# Deltas that are kept, a few megabytes at the most, and the ids of one.
-SAID_MOST = 16_384
-SAID_IDS = 4
 
 
 class Pipeline:
     """One generation. ``push`` each piece; the delta of the last one carries the finish.
 
     An end id is never text and never counted, as in TensorRT-LLM. The token that completes a stop string is counted.
+
+    While it is ``stateless``, the delta of a token depends on the token alone, up to ``limit`` and but for end ids. Who
+    knows that delta may use it instead of pushing the piece, and counts it in ``tokens``.
     """
 
     def __init__(self, generate: Generate, tokenizer: Tokenizer) -> None:
         self._generate = generate
-        self._most = generate.max_tokens
         self._choice = generate.choice
-        self._nothing = Delta(choice=generate.choice)
         self._tokenizer = tokenizer
         self._detokenizer = Detokenizer(tokenizer.table)
         self._stop = StopScanner(generate.stop)
@@ -64,11 +61,12 @@ class Pipeline:
         # One id at a time where it matters at which token something happened: always, or until thinking is over.
         ends_early = reading.calls is not None and not reading.parallel
         self._always_stepwise = bool(generate.stop) or generate.logprobs or ends_early
-        self._read(stepwise=self._always_stepwise or self._thinks)
         self._least = generate.sampling.min_tokens or 0 if generate.stop else 0
         self._end_ids = frozenset(generate.end_ids)
+        self._ends_silently = not any(tokenizer.table[id] for id in self._end_ids if 0 <= id < len(tokenizer.table))
         self._vocab_size = len(tokenizer.table)
-        self._generated = 0
+        self.limit = generate.max_tokens
+        self.tokens = 0  # so far, as ids
         self._reasoned = 0
         self._cached: int | None = None
         self._texts: list[str] | None = None  # kept only where text has to be counted at the end
@@ -76,11 +74,12 @@ class Pipeline:
         self._tokens: list[TokenLogprob] = []
         self.finished = False
         self._ended = False  # the engine's own end id was seen
+        self._read(stepwise=self._always_stepwise or self._thinks)
 
     @property
     def ends_itself(self) -> bool:
         """Whether the engine ends here too, without being told: at its limit, or its own end id."""
-        return self._ended or self._generated >= self._most
+        return self._ended or self.tokens >= self.limit
 
     @property
     def generated(self) -> int:
@@ -92,20 +91,19 @@ class Pipeline:
         ids, _, final, _, cached, _ = piece
         # Tokens in the middle of an answer, of which nobody wants to know more than their text.
         if ids and self._usual and not final and cached is None and self._end_ids.isdisjoint(ids):
-            generated = self._generated + len(ids)
-            if generated < self._most:
-                delta = self._said.get(ids) if not self._detokenizer.held else None
-                if delta is None and min(ids) >= 0 and max(ids) < self._vocab_size:
-                    delta = self._tell(ids)
-                if delta is not None:
-                    self._generated = generated
-                    return delta
+            tokens = self.tokens + len(ids)
+            if tokens < self.limit and min(ids) >= 0 and max(ids) < self._vocab_size:
+                self.tokens = tokens
+                text = self._detokenizer.push(ids)
+                self.stateless = self._plain and not self._detokenizer.held
+                return made(Delta, (tuple(self._parser.push(text)) if text else (), None, (), self._choice, None))
         parts: list[Part] = []
         ended: FinishReason | None = None
         if piece.cached_tokens is not None:
             self._cached = piece.cached_tokens
         if piece.ids is not None:
             ended = self._push_ids(piece.ids, piece.logprobs, parts)
+            self.stateless = self._plain and not self._detokenizer.held
         elif piece.text:
             self._push_text(piece.text, parts)
         if self._stop.matched is not None or self._parser.done:
@@ -113,33 +111,19 @@ class Pipeline:
         if ended is None and piece.final:
             ended = piece.reason
         if ended is None and piece.final:
-            ended = "length" if self._count() >= self._most else "stop"
+            ended = "length" if self._count() >= self.limit else "stop"
         if ended is not None:
             return self._finish(parts, ended)
         usage = self._usage() if self._generate.running_usage else None
         return Delta(tuple(parts), None, self._take_logprobs(), self._choice, usage)
 
-    def _tell(self, ids: tuple[int, ...]) -> Delta:
-        """The text of ids, and nothing else. Where it depends on them alone it is kept for all answers."""
-        detokenizer = self._detokenizer
-        alone = self._plain and not self._choice and not detokenizer.held
-        text = detokenizer.push(ids)
-        if not text:
-            return self._nothing
-        parts = (Content(text),) if self._plain else tuple(self._parser.push(text))
-        delta = Delta(parts, choice=self._choice)
-        if alone and not detokenizer.held and len(ids) <= SAID_IDS:
-            if len(self._said) >= SAID_MOST:
-                self._said.clear()
-            self._said[ids] = delta
-        return delta
-
     def _read(self, *, stepwise: bool) -> None:
         """How ids are read from now on."""
         self._stepwise = stepwise
         self._usual = not stepwise and not self._generate.running_usage  # no more than their text is asked of most
-        self._plain = type(self._parser) is Plain
-        self._said = self._tokenizer.said if self._plain and not self._choice else {}
+        # An end id that has text, as that of a client may, ends this answer and is text in others.
+        self._plain = self._usual and type(self._parser) is Plain and not self._choice and self._ends_silently
+        self.stateless = self._plain and not self._detokenizer.held
 
     def _push_ids(
         self, ids: tuple[int, ...], logprobs: tuple[float, ...] | None, parts: list[Part]
@@ -148,7 +132,7 @@ class Pipeline:
         ended: FinishReason | None = None
         taken: list[int] = []
         places: list[int] = []
-        room = self._most - self._generated
+        room = self.limit - self.tokens
         for place, id in enumerate(ids):
             if len(taken) >= room:
                 break
@@ -161,7 +145,7 @@ class Pipeline:
                 places.append(place)
         if not self._stepwise:
             if taken:
-                self._generated += len(taken)
+                self.tokens += len(taken)
                 text = self._detokenizer.push(taken)
                 if text:
                     parts += self._parser.push(text)
@@ -175,17 +159,17 @@ class Pipeline:
                 parts[:] = joined(parts)
             if self._stop.matched is not None or self._parser.done:
                 return None
-        if ended is None and self._generated >= self._most:
+        if ended is None and self.tokens >= self.limit:
             ended = "length"
         return ended
 
     def _step(self, id: int, logprob: float | None, parts: list[Part]) -> bool:
         """One token. True where it ended the answer."""
-        self._generated += 1
+        self.tokens += 1
         text = self._detokenizer.push((id,))
         made = len(text)
         # Before min_tokens no stop string counts; what is held back by then stays held.
-        text = self._stopped(text) if self._generated > self._least else text
+        text = self._stopped(text) if self.tokens > self._least else text
         thinking = self._parser.reasoning
         if text:
             parts += self._parser.push(text)
@@ -228,13 +212,13 @@ class Pipeline:
     def _count(self) -> int:
         """Generated tokens. Engines that answer in text do not say, so their text is tokenized once more."""
         if self._texts is not None:
-            self._generated = len(self._tokenizer.encode("".join(self._texts)))
+            self.tokens = len(self._tokenizer.encode("".join(self._texts)))
             self._texts = None
-        return self._generated
+        return self.tokens
 
     def _usage(self) -> Usage:
         reasoned = self._reasoned if self._thinks and not self._by_text else None
-        return Usage(len(self._generate.prompt.ids), self._generated, self._cached, reasoned)
+        return Usage(len(self._generate.prompt.ids), self.tokens, self._cached, reasoned)
 
     def _take_logprobs(self) -> tuple[TokenLogprob, ...]:
         if not self._tokens:

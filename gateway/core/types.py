@@ -271,12 +271,6 @@ class Tokenizer(Protocol):
     def table(self) -> TokenTable: ...
 
     @property
-    def said(self) -> dict[tuple[int, ...], Delta]:
-        """What ids were found to say that are whole characters, kept by pipelines for each other: few ids make most of
-        all text, and a table that the processor has at hand is quicker than finding out again."""
-        ...
-
-    @property
     def variables(self) -> frozenset[str]:
         """Names that the chat template reads, such as ``enable_thinking`` or ``tools``; ``reasoning_content`` where it
         reads that from messages."""

@@ -40,6 +40,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
     1: (
         "core.backoff",
         "core.queue",
+        "core.said",
         "core.spent",
         "core.window",
         "core.keys",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gateway.core.types import CallStyle, ChatInput, Delta, Prompt
+from gateway.core.types import CallStyle, ChatInput, Prompt
 
 END, OTHER_END, CONTROL = 0, 1, 2
 BYTES = 16  # id of byte 0
@@ -23,7 +23,6 @@ class Vocabulary:
     ) -> None:
         control = [b""] * BYTES
         self.table: Sequence[bytes] = [*control, *(bytes([b]) for b in range(256)), *(w.encode() for w in _WORDS)]
-        self.said: dict[tuple[int, ...], Delta] = {}
         self.thinks = thinks
         self.call_style = call_style
         self.variables = frozenset({"messages", "tools", *variables})

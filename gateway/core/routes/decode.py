@@ -52,6 +52,7 @@ class Decoder:
         "_sizes_at",
         "_tokenizer",
         "_told",
+        "alike",
     )
 
     def __init__(self, outputs: Outputs, generate: Generate, tokenizer: Tokenizer) -> None:
@@ -69,6 +70,8 @@ class Decoder:
         self._most = _ANY  # … and how many ids they say there are
         # Engines put the prompt in front of an answer that is not streamed, unless told otherwise.
         self._may_echo = not outputs.decoupled and not outputs.excludes_prompt
+        # Whether a response says the same whatever the request and what came before.
+        self.alike = outputs.ids and not self._may_echo and not generate.logprobs and not outputs.cached
 
     def push(self, response: Response) -> Piece:
         """The piece in one response. UpstreamError where a tensor is malformed."""
