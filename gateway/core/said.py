@@ -41,4 +41,4 @@ def keep(deltas: Deltas, contents: Contents, delta: Delta) -> None:
     if sum(map(len, contents)) <= LARGEST:
         if len(deltas) >= MOST:
             deltas.clear()
-        deltas[contents] = delta
+        deltas.setdefault(contents, delta)
