@@ -13,13 +13,13 @@ from typing import Any, Protocol
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.core.errors import GatewayError, UpstreamError
+from gateway.core.errors import ClientDisconnected, GatewayError, UpstreamError
 from gateway.core.reply.collect import Choice
 from gateway.core.reply.wire import error_frames
 from gateway.core.types import Delta
 from gateway.http.access import billed
 from gateway.http.body import json_response
-from gateway.http.disconnect import while_connected
+from gateway.http.disconnect import leaving, while_connected
 from gateway.http.sse import DeltaStream, ended
 from gateway.http.writer import Writer
 from gateway.service import Prepared, Service
@@ -63,14 +63,22 @@ class Answering:
         waits: list[float] = []
         writer = Writer(encoder.push)
         work = asyncio.ensure_future(self._run(request, prepared, writer.write, waits))
+        left = leaving(request.receive)
         try:
-            await while_connected(request.receive, _begun(writer, work, prepared))
+            await asyncio.wait((writer.begun, work, left), return_when=asyncio.FIRST_COMPLETED)
+            if not writer.begun.done():
+                if not work.done():
+                    raise ClientDisconnected("The client left before the answer.")
+                work.result()
+                raise UpstreamError(f"The engine gave no answer to {prepared.id}.")
         except BaseException:
             await ended(work)
+            await ended(left)
             raise
         return DeltaStream(
             writer,
             work,
+            left,
             error,
             headers=ignored_header(prepared.ignored) | queue_header(waits),
             ping_seconds=self.settings.ping_seconds,
@@ -98,14 +106,6 @@ class Answering:
     ) -> None:
         async with billed(request, prepared) as spent:
             await self.service.run(prepared, take, waits.append, spent.answered)
-
-
-async def _begun(writer: Writer, work: asyncio.Task[None], prepared: Prepared) -> None:
-    """The first delta is there; it decides the status. Raises what happened instead."""
-    await asyncio.wait({writer.begun, work}, return_when=asyncio.FIRST_COMPLETED)
-    if not writer.begun.done():
-        work.result()
-        raise UpstreamError(f"The engine gave no answer to {prepared.id}.")
 
 
 def queue_header(waits: Sequence[float]) -> dict[str, str]:

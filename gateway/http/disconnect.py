@@ -20,7 +20,7 @@ async def while_connected(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
     first byte of the response, and uvicorn cancels nothing by itself.
     """
     task = asyncio.ensure_future(work)
-    watcher = asyncio.ensure_future(_disconnected(receive))
+    watcher = leaving(receive)
     try:
         await asyncio.wait({task, watcher}, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
@@ -30,6 +30,11 @@ async def while_connected(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
         task.cancel()
         watcher.cancel()
         await asyncio.gather(task, watcher, return_exceptions=True)
+
+
+def leaving(receive: Receive) -> asyncio.Task[None]:
+    """Ends when the client leaves, or has its whole answer. The body must have been read."""
+    return asyncio.ensure_future(_disconnected(receive))
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -28,14 +28,17 @@ class DeltaStream(EventSourceResponse):
         self,
         writer: Writer,
         work: asyncio.Task[None],
+        left: asyncio.Task[None],
         error: Callable[[GatewayError], bytes],
         *,
         headers: dict[str, str],
         ping_seconds: int,
     ) -> None:
-        """``error``: frames of a failure after the first delta. One before it had a status of its own."""
+        """``left`` ends when the client leaves. ``error``: frames of a failure after the first delta. One before it had
+        a status of its own."""
         self._writer = writer
         self._work = work
+        self._left = left
         self._error = error
         self._ending: Ending | None = None
         super().__init__(
@@ -52,24 +55,26 @@ class DeltaStream(EventSourceResponse):
         cost more than all the rest of a short answer."""
         self._ending = ending(scope)
         self._exchange = exchange(scope)
-        sending = asyncio.ensure_future(self._stream_response(send))
-        leaving = asyncio.ensure_future(self._listen_for_disconnect(receive))
-        beside = [leaving]
+        pings: list[asyncio.Task[None]] = []
         pinging = None
         if self.ping_interval:
             pinging = asyncio.get_running_loop().call_later(
-                self.ping_interval, lambda: beside.append(asyncio.ensure_future(self._ping(send)))
+                self.ping_interval, lambda: pings.append(asyncio.ensure_future(self._ping(send)))
             )
+        self._left.add_done_callback(self._leave)
         try:
-            await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)
-            if sending.done():
-                sending.result()
+            await self._stream_response(send)
         finally:
+            self._left.remove_done_callback(self._leave)
             self.active = False
             if pinging is not None:
                 pinging.cancel()
-            for task in (self._work, sending, *beside):
+            for task in (self._work, self._left, *pings):
                 await ended(task)
+
+    def _leave(self, _: asyncio.Task[None]) -> None:
+        """The client left: nobody wants the rest."""
+        self._work.cancel()
 
     async def _stream_response(self, send: Send) -> None:
         """Takes the place of sse-starlette's loop: deltas come by themselves."""
@@ -97,9 +102,11 @@ class DeltaStream(EventSourceResponse):
         try:
             self._work.result()
         except asyncio.CancelledError:
-            if self._ending is None or not self._ending.stopped:
-                raise
-            return self._error(self._ending.error())
+            if self._ending is not None and self._ending.stopped:
+                return self._error(self._ending.error())
+            if self._left.done():
+                return b""
+            raise
         except SlowClient:
             raise
         except GatewayError as error:
@@ -113,8 +120,10 @@ class DeltaStream(EventSourceResponse):
 
 async def ended(work: asyncio.Task[None]) -> None:
     """Ends work that may still run."""
-    work.cancel()
-    (outcome,) = await asyncio.gather(work, return_exceptions=True)
+    if not work.done():
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+    outcome = None if work.cancelled() else work.exception()
     # The task holds the error, whose traceback holds frames that hold the task. One that is a bug keeps it for the log.
     error: BaseException | None = outcome if isinstance(outcome, GatewayError) else None
     while error is not None:

@@ -85,6 +85,8 @@ class SlowClient:
 
     def rest(self) -> tuple[bytes, bool]:
         """All that comes, and whether it came to a good end: not a reset, nor an end inside of a chunk."""
+        # Through so small a window the kernel sends a few bytes for each of its probes, which grow rare: half a minute.
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**20)
         data = b""
         try:
             while more := self._socket.recv(65536):
