@@ -20,7 +20,7 @@ from gateway.core.routes.decode import Decoder, joined
 from gateway.core.said import Deltas, Said, keep
 from gateway.core.tensors import Described, Response
 from gateway.core.types import Delta, Generate, Tokenizer
-from gateway.metrics import Recorder
+from gateway.recorder import Recorder
 from gateway.settings.deadlines import Deadlines
 from gateway.triton.backend import Backend
 from gateway.triton.member import Leased

@@ -6,9 +6,9 @@ It knows the steps and their order. It must not know HTTP.
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 from gateway.attempts import Attempts
@@ -19,6 +19,7 @@ from gateway.core.schema.base import ignored
 from gateway.core.schema.embeddings import EmbeddingRequest
 from gateway.core.types import Finish, Usage
 from gateway.metrics import Metrics
+from gateway.recorder import Recorder
 from gateway.triton.member import any_bound
 from gateway.triton.pool import Pool
 
@@ -82,13 +83,13 @@ class Embedder:
             raise UnsupportedField(f"'{unknown[0]}' is unknown, and this server is strict.", param=unknown[0])
         # In a thread: a few milliseconds for one client would stall every stream of the others.
         return await asyncio.to_thread(
-            build, request, model.tokenizer, id=f"embd-{uuid.uuid4().hex}", max_model_len=model.max_model_len
+            build, request, model.tokenizer, id=f"embd-{token_hex(16)}", max_model_len=model.max_model_len
         )
 
     async def embed(self, embed: Embed) -> Vectors:
         """One vector for each input. Being cancelled cancels all that runs in Triton."""
         model = self.model(embed.model)
-        with self._metrics.recorder(model.name, embed.tokens or 0) as record, model.pool.used():
+        with Recorder(self._metrics, model.name, embed.tokens or 0) as record, model.pool.used():
             bound = await any_bound(model.name, model.pool.backends)
             bound.check(embed.dimensions)
             batches = bound.batches(embed.inputs)

@@ -1,42 +1,29 @@
-"""Prometheus metrics with few, bounded labels, and the small recorder of one request that writes them.
+"""Prometheus metrics with few, bounded labels.
 
-It knows counters and a clock. It must not know HTTP or Triton. Every label value comes from settings or from a fixed
-set, never from a client.
-
-A token costs a look at the clock and a place in a list: the token path is a dozen microseconds long, and one
-``observe`` of prometheus_client takes two of them. What a generation counted goes into the histograms at its end.
+It knows counters. It must not know HTTP or Triton, nor when what happens. Every label value comes from settings or from
+a fixed set, never from a client.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from contextvars import ContextVar
-from itertools import pairwise
-from time import perf_counter
-from types import TracebackType
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.multiprocess import MultiProcessCollector
-from typing_extensions import Self
 
 from gateway.board import Board
 from gateway.core.balance import Outcome
-from gateway.core.errors import GatewayError
-from gateway.core.types import Finish, Usage
 
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 _DURATIONS = (*_SECONDS, 300.0, 600.0, 1800.0)
 _WAITS = (0.0, *_SECONDS)  # who did not wait has a bucket of its own
-_GAPS = (0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 10.0)
+GAPS = (0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 10.0)
 _LAGS = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 
 ERRORS = (Outcome.REFUSED, Outcome.FAILED, Outcome.SILENT)  # kinds of errors of a Triton
 NOT_ADMITTED = ("full", "timeout", "left", "streams")  # left by its client, too many streams of one key
-
-# Of the request that this code works for: where its generations' recorders gather.
-recorders: ContextVar[list[Recorder] | None] = ContextVar("recorders", default=None)
 
 
 class Metrics:
@@ -49,6 +36,7 @@ class Metrics:
         self.board = Board(shared, worker)
         self.registry.register(self.board)
         self._shared = shared
+        self._of: dict[str, OfModel] = {}
         model = ["model"]
         self.requests = Counter(
             "gateway_requests", "Generations by outcome.", ["model", "outcome"], registry=self.registry
@@ -74,7 +62,7 @@ class Metrics:
             "gateway_inter_token_seconds",
             "Between what a client gets of an answer and what it gets next: mostly a token each.",
             model,
-            buckets=_GAPS,
+            buckets=GAPS,
             registry=self.registry,
         )
         self.queue_seconds = Histogram(
@@ -161,9 +149,21 @@ class Metrics:
     def _tokens(self, name: str, what: str) -> Counter:
         return Counter(name, what, ["model"], registry=self.registry)
 
-    def recorder(self, model: str, prompt_tokens: int) -> Recorder:
-        """A recorder for one generation of a configured model."""
-        return Recorder(self, model, prompt_tokens)
+    def of(self, model: str) -> OfModel:
+        """Those of the model. Kept, because finding eight by their labels takes longer than adding to them."""
+        found = self._of.get(model)
+        if found is None:
+            found = self._of[model] = OfModel(
+                in_flight=self.in_flight.labels(model),
+                duration=self.duration.labels(model),
+                first_token=self.first_token.labels(model),
+                gaps=self.gaps.labels(model),
+                prompt_tokens=self.prompt_tokens.labels(model),
+                cached_tokens=self.cached_tokens.labels(model),
+                generated_tokens=self.generated_tokens.labels(model),
+                reasoning_tokens=self.reasoning_tokens.labels(model),
+            )
+        return found
 
 
 class Gaps(Histogram):
@@ -177,96 +177,14 @@ class Gaps(Histogram):
                 bucket.inc(count)
 
 
-class Recorder:
-    """One generation, as a context: it is in flight inside, and has an outcome when left.
+class OfModel(NamedTuple):
+    """Metrics with the label of one model."""
 
-    Outcomes: ``stop``, ``length`` and ``tool_calls`` as they finished, ``cancelled``, or the error's code. Moments are
-    those of ``time.perf_counter``. What it knows afterwards is for the log and for traces.
-    """
-
-    __slots__ = (
-        "_gaps",
-        "_metrics",
-        "ended",
-        "endpoint",
-        "finish",
-        "first",
-        "last",
-        "model",
-        "moments",
-        "outcome",
-        "prompt",
-        "prompt_tokens",
-        "queue_seconds",
-        "sent",
-        "started",
-        "usage",
-    )  # fmt: skip
-
-    def __init__(self, metrics: Metrics, model: str, prompt_tokens: int) -> None:
-        self._metrics = metrics
-        self._gaps = [0] * (len(_GAPS) + 1)
-        self.model = model
-        self.prompt: str | None = None  # its text
-        self.prompt_tokens = prompt_tokens
-        self.started = self.ended = 0.0
-        self.queue_seconds: float | None = None  # None: never let in
-        self.sent: float | None = None  # when the last Triton to be tried got it
-        self.endpoint: str | None = None  # that Triton
-        self.first: float | None = None  # when the first text came
-        self.last = 0.0  # and the last
-        self.moments: list[float] = []  # when something came since, from the first text on: written by who gets it
-        self.finish: str | None = None
-        self.usage: Usage | None = None
-        self.outcome = "cancelled"
-
-    def __enter__(self) -> Self:
-        self.started = perf_counter()
-        self._metrics.in_flight.labels(self.model).inc()
-        self._metrics.prompt_tokens.labels(self.model).inc(self.prompt_tokens)
-        if (gathered := recorders.get()) is not None:
-            gathered.append(self)
-        return self
-
-    def admitted(self, seconds: float) -> None:
-        """It left the queue after so long."""
-        self.queue_seconds = seconds
-
-    def on(self, endpoint: str) -> None:
-        """It is sent to this Triton now."""
-        self.endpoint, self.sent = endpoint, perf_counter()
-
-    def count(self) -> None:
-        """Takes in ``moments``, but for the last, from which the next gap is measured. To be called now and then."""
-        moments = self.moments
-        if not moments:
-            return
-        if self.first is None:
-            self.first = moments[0]
-        for before, after in pairwise(moments):
-            self._gaps[bisect_left(_GAPS, after - before)] += 1
-        self.last = moments[-1]
-        del moments[:-1]
-
-    def finished(self, finish: Finish) -> None:
-        self.finish, self.usage = finish.reason, finish.usage
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        self.count()
-        self.ended = perf_counter()
-        if self.finish is not None:
-            self.outcome = self.finish
-        elif isinstance(error, GatewayError):
-            self.outcome = error.code or error.type
-        metrics, model = self._metrics, self.model
-        metrics.in_flight.labels(model).dec()
-        metrics.requests.labels(model, self.outcome).inc()
-        metrics.duration.labels(model).observe(self.ended - self.started)
-        if self.first is not None:
-            metrics.first_token.labels(model).observe(self.first - self.started)
-            if self.last > self.first:
-                metrics.gaps.labels(model).add(self._gaps, self.last - self.first)
-        if (usage := self.usage) is not None:
-            metrics.generated_tokens.labels(model).inc(usage.completion_tokens)
-            metrics.cached_tokens.labels(model).inc(usage.cached_tokens or 0)
-            metrics.reasoning_tokens.labels(model).inc(usage.reasoning_tokens or 0)
+    in_flight: Gauge
+    duration: Histogram
+    first_token: Histogram
+    gaps: Gaps
+    prompt_tokens: Counter
+    cached_tokens: Counter
+    generated_tokens: Counter
+    reasoning_tokens: Counter

@@ -21,11 +21,22 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 
 
+class _Environment(ImmutableSandboxedEnvironment):
+    """A message is a mapping, and most of what a template does is to look into messages."""
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """As Jinja's, which looks for an attribute first, and raises and catches an error where there is none."""
+        if type(obj) is dict and attribute in obj and attribute not in _OF_DICT:
+            return obj[attribute]
+        return super().getattr(obj, attribute)
+
+
+_OF_DICT = frozenset(dir(dict))
+
+
 def environment() -> ImmutableSandboxedEnvironment:
     """A new one. Templates made in it may be rendered by several threads."""
-    made = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[Generation, "jinja2.ext.loopcontrols"]
-    )
+    made = _Environment(trim_blocks=True, lstrip_blocks=True, extensions=[Generation, "jinja2.ext.loopcontrols"])
     made.filters["tojson"] = _tojson
     made.globals |= {
         "raise_exception": _raise_exception,

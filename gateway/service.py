@@ -7,9 +7,9 @@ a client streams makes no difference here.
 from __future__ import annotations
 
 import random
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from secrets import token_hex
 from typing import Any, TypeVar, get_args
 
 from gateway.admission import Admission
@@ -29,6 +29,7 @@ from gateway.core.types import Adapter, Generate, GuideKind, Prompt, Tokenizer
 from gateway.fan_out import together
 from gateway.metrics import Metrics
 from gateway.offload import offloaded
+from gateway.recorder import Recorder
 from gateway.triton.backend import Backend
 from gateway.triton.member import any_bound
 from gateway.triton.pool import Pool
@@ -154,7 +155,7 @@ class Service:
         ignored = (*ignored, *ignored_fields(request, model.tokenizer))
         if ignored and self._strict:
             raise UnsupportedField(f"'{ignored[0]}' is unknown, and this server is strict.", param=ignored[0])
-        id = f"{prefix}{uuid.uuid4().hex}"  # also Triton's request id, which must be unique among those in flight
+        id = f"{prefix}{token_hex(16)}"  # also Triton's request id, which must be unique among those in flight
         seed = random.getrandbits(63)
 
         def built(guides: frozenset[str]) -> tuple[Generate, ...]:
@@ -196,7 +197,7 @@ class Service:
         generated: Callable[[int], None],
     ) -> None:
         pool, tokens = model.pool, len(generate.prompt.ids)
-        with self._metrics.recorder(model.name, tokens) as record, pool.used():
+        with Recorder(self._metrics, model.name, tokens) as record, pool.used():
             record.prompt = generate.prompt.text
             pipeline = Pipeline(generate, model.tokenizer)
             work = Work(generate.prompt.ids, generate.max_tokens, origin.session)

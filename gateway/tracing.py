@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway import __version__
 from gateway.core.errors import SettingsError
-from gateway.metrics import Recorder
+from gateway.recorder import Recorder
 from gateway.settings.tracing import Tracing
 from gateway.trace_context import Headers, outgoing
 

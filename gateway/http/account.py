@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from gateway.metrics import Recorder
+from gateway.recorder import Recorder
 
 Fields = dict[str, Any]
 

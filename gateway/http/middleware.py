@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import re
 import time
-import uuid
 from collections.abc import Callable
+from secrets import token_hex
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.http.account import line, of_generations
-from gateway.metrics import Recorder, recorders
+from gateway.recorder import Recorder, recorders
 from gateway.tracing import Traces
 
 logger = logging.getLogger("gateway.access")
@@ -46,7 +46,7 @@ class RequestLog:
             return
         headers = Headers(scope=scope)
         given = headers.get("x-request-id", "")
-        request_id = given if _ACCEPTABLE.fullmatch(given) else f"req_{uuid.uuid4().hex}"
+        request_id = given if _ACCEPTABLE.fullmatch(given) else f"req_{token_hex(16)}"
         scope.setdefault("state", {})["request_id"] = request_id
         started = time.perf_counter()
         gathered: list[Recorder] = []
@@ -59,10 +59,14 @@ class RequestLog:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                answer = MutableHeaders(scope=message)
-                answer["x-request-id"] = request_id
-                answer["request-id"] = request_id  # Anthropic's name for it
-                answer["openai-processing-ms"] = str(round((time.perf_counter() - started) * 1000))
+                given_id = request_id.encode()
+                took = round((time.perf_counter() - started) * 1000)
+                message["headers"] = [
+                    *message.get("headers", ()),
+                    (b"x-request-id", given_id),
+                    (b"request-id", given_id),  # Anthropic's name for it
+                    (b"openai-processing-ms", str(took).encode()),
+                ]
             await send(message)
 
         try:

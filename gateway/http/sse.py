@@ -64,6 +64,10 @@ class DeltaStream(EventSourceResponse):
         self._left.add_done_callback(self._leave)
         try:
             await self._stream_response(send)
+            if pings:  # one may be half sent
+                await self._send_lock.acquire()
+            self.active = False
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
             self._left.remove_done_callback(self._leave)
             self.active = False
@@ -92,9 +96,6 @@ class DeltaStream(EventSourceResponse):
             await self._exchange.writable()  # until the drop is through
         finally:
             await writer.close()
-        async with self._send_lock:
-            self.active = False
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _last(self) -> bytes:
         """Waits for the end of the work. What goes last: the frames of an error, or nothing."""

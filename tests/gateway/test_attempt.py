@@ -20,6 +20,7 @@ from gateway.core.said import LARGEST, MOST, MOST_KINDS, Said, keep
 from gateway.core.tensors import ModelSignature, Response, Tensor, TensorSpec
 from gateway.core.types import Content, Delta, Generate, Prompt, Reading
 from gateway.metrics import Metrics
+from gateway.recorder import Recorder
 from gateway.settings.deadlines import Deadlines
 from tests.gateway.vocabulary import BYTES, CONTROL, END, OTHER_END, WORDS, Vocabulary
 
@@ -85,7 +86,7 @@ async def ran(generate: Generate, turns: Turns, said: Said, bound: Bound, claim:
     heard, engine = Heard(), Engine(bound, turns)
     leased: Any = SimpleNamespace(lost=asyncio.get_running_loop().create_future(), backend=engine)
     pipeline = Pipeline(generate, vocabulary)
-    with Metrics().recorder("m", 1) as record:
+    with Recorder(Metrics(), "m", 1) as record:
         job = Job(Work((1,), 1, None), generate, vocabulary, pipeline, record, deltas.append, said, lambda: claim)
         attempt = Attempt(heard, leased, job, Deadlines())  # type: ignore[arg-type]
         await attempt.run()
