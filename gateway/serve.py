@@ -12,6 +12,8 @@ import sys
 import time
 from collections.abc import AsyncGenerator, Callable
 
+import anyio.lowlevel
+
 from gateway import __version__
 from gateway.core.errors import SettingsError
 from gateway.embedder import Embedder
@@ -123,6 +125,7 @@ async def serve(
     following: asyncio.Task[None] | None = None
     try:
         await lineup.start()
+        await anyio.lowlevel.checkpoint()  # loads its backend: the first request would be held up by that for 12 ms
         # What is loaded by now stays. A collection would look through all of it, and hold every stream up meanwhile.
         gc.freeze()
         gc.set_threshold(*COLLECTIONS)

@@ -53,3 +53,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> frozenset[str]:
 def test_a_served_gateway_has_not_loaded(loaded: frozenset[str], name: str) -> None:
     assert "gateway.service" in loaded
     assert name not in loaded
+
+
+def test_what_the_first_request_needs_is_loaded(loaded: frozenset[str]) -> None:
+    assert {"anyio._backends._asyncio", "sse_starlette", "gateway.http.sse"} <= loaded
