@@ -2,8 +2,8 @@
 
 It knows a lease, the backend of it, and the pipeline. It must not know other Tritons, nor what becomes of a delta.
 
-All that is done for a token here is done in one call: a process that slept between two tokens finds nothing of its code
-and its objects near the processor, and each function costs it a microsecond or two.
+All that is done for a token here is done in one call, and what a token said in another plain answer is not found out
+again: a process that slept between two tokens is slow at first, and each function costs it a microsecond or two.
 """
 
 from __future__ import annotations
