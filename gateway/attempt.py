@@ -173,7 +173,8 @@ class Attempt:
         alone = decoder.alike and pipeline.stateless and len(responses) == 1 and not piece.final
         tokens = pipeline.tokens
         delta = pipeline.push(piece)
-        if alone and pipeline.stateless and pipeline.tokens == tokens + 1 and not pipeline.finished:
+        # A token without text may be an end id of other answers.
+        if alone and delta.parts and pipeline.stateless and pipeline.tokens == tokens + 1 and not pipeline.finished:
             described, contents, _ = responses[0]
             if described is not self._described:
                 self._described, self._deltas = described, self._job.said.of(described)

@@ -34,8 +34,8 @@ class Pipeline:
 
     An end id is never text and never counted, as in TensorRT-LLM. The token that completes a stop string is counted.
 
-    While it is ``stateless``, the delta of a token depends on the token alone, up to ``limit`` and but for end ids. Who
-    knows that delta may use it instead of pushing the piece, and counts it in ``tokens``.
+    While it is ``stateless``, the delta of a token that has text depends on the token alone, up to ``limit``. Who knows
+    that delta may use it instead of pushing the piece, and counts it in ``tokens``. Tokens without text may be end ids.
     """
 
     def __init__(self, generate: Generate, tokenizer: Tokenizer) -> None:

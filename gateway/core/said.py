@@ -2,7 +2,7 @@
 
 In the middle of a plain answer a token's delta depends on nothing but the token. It is made once, with all that this
 takes: numbers, bytes, characters, parts. From then on a look into a table is enough. It must not know what is told by a
-response, nor when that depends on more: whoever keeps a delta says that it does not.
+response, nor when that depends on more: whoever keeps a delta says that it does not, for any answer that is read so.
 """
 
 from __future__ import annotations

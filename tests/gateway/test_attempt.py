@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.attempt import TOLD_TOKENS, Attempt, Job
@@ -111,21 +111,30 @@ def generate(**fields: Any) -> Generate:
 
 
 DIRECT_BOUND = bind(DIRECT, ENGINE)
-IDS = st.sampled_from([*range(WORDS, WORDS + 4), *(BYTES + byte for byte in "a聪é".encode()), END, CONTROL, -1, 99_999])
-ANSWERS = st.tuples(
-    st.builds(
-        generate,
-        max_tokens=st.integers(1, 12),
-        end_ids=st.sampled_from([(END,), (END, OTHER_END), (), (END, WORDS)]),
-        stop=st.sampled_from([(), (), ("wor",)]),
-        choice=st.sampled_from([0, 0, 0, 1]),
-        running_usage=st.sampled_from([False, False, True]),
-        reading=st.sampled_from([Reading(), Reading(), Reading("maybe"), Reading(calls="hermes")]),
-    ),
-    st.lists(st.lists(st.lists(IDS, max_size=3), min_size=1, max_size=2), max_size=14),
+# Few, so that they come again in other answers; among them an id that ends some and is text in others, parts of a
+# character, and ids that are none.
+IDS = st.sampled_from(
+    [WORDS, WORDS, END, OTHER_END, CONTROL, WORDS + 1, *(BYTES + byte for byte in "聪".encode()), -1, 99_999]
 )
+ONE = IDS.map(lambda id: [[id]])  # as they come nearly always: one in a response, one response in a turn
+TURN = st.one_of(ONE, ONE, ONE, st.lists(st.lists(IDS, max_size=2), min_size=1, max_size=2))
+LIMITS = {
+    "max_tokens": st.sampled_from([3, 100, 100]),
+    "end_ids": st.sampled_from([(END,), (END, OTHER_END), (), (END, WORDS + 1)]),
+}
+PLAIN = st.builds(generate, **LIMITS)
+OTHER = st.builds(
+    generate,
+    stop=st.sampled_from([(), ("wor",)]),
+    choice=st.sampled_from([0, 1]),
+    running_usage=st.booleans(),
+    reading=st.sampled_from([Reading(), Reading("maybe"), Reading(calls="hermes")]),
+    **LIMITS,
+)
+ANSWERS = st.tuples(st.one_of(PLAIN, PLAIN, PLAIN, OTHER), st.lists(TURN, min_size=3, max_size=14))
 
 
+@settings(max_examples=300)
 @given(st.lists(ANSWERS, min_size=2, max_size=6))
 def test_an_answer_is_the_same_whatever_others_said(answers: list[tuple[Generate, list[list[list[int]]]]]) -> None:
     async def both() -> None:
@@ -137,6 +146,14 @@ def test_an_answer_is_the_same_whatever_others_said(answers: list[tuple[Generate
             assert (together.outcome, together.tokens, together.turns) == (alone.outcome, alone.tokens, alone.turns)
 
     asyncio.run(both())
+
+
+async def test_an_end_id_that_was_none_for_another_answer_ends_this_one() -> None:
+    said = Said()
+    turns = [[response([id])] for id in (WORDS, WORDS, END, WORDS)] + [[response([], final=True)]]
+    on, ended = [await ran(generate(end_ids=ids), turns, said, DIRECT_BOUND) for ids in ((), (END,))]
+    assert (on.tokens, on.turns) == (4, 5)
+    assert (ended.tokens, ended.turns, ended.deltas[-1].finish is not None) == (2, 3, True)
 
 
 async def test_what_a_token_says_is_found_out_once() -> None:
