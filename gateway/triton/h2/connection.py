@@ -18,6 +18,7 @@ from gateway.triton.h2.headers import HeaderReader
 from gateway.triton.h2.limits import Limits, Patience
 from gateway.triton.h2.sending import Sender
 from gateway.triton.h2.stream import Stream
+from gateway.triton.h2.streams import Streams
 from gateway.triton.h2.whole import take_whole
 from gateway.triton.status import Status
 
@@ -29,7 +30,6 @@ class Connection:
 
     def __init__(self, limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
-        self.streams: dict[int, Stream] = {}
         self.lost: str | None = None  # why no more calls are taken, in words
         self.most_streams = BEFORE_SETTINGS
         self.pings_answered = 0
@@ -37,14 +37,14 @@ class Connection:
         self._headers = HeaderReader(self.limits.header_list, self.limits.header_frames)
         self._headers_ended = False  # the stream ends with the header block that is being read
         self._sender = Sender()
-        self._next = 1
+        self._streams = Streams(self.limits, self._sender)
+        self.streams = self._streams.open
         self._greeted = False
         self._closed = False
         self._patience = Patience(self.limits.chatter)
         self._window = self.limits.connection_window
         self._low = self._window // 2  # of the window, from where on the peer is given more
         self._largest = min(self.limits.frame, self.limits.message)
-        self._late = 0  # bytes that may still come for streams that we ended
         self.out = self._sender.out
         self.out += frames.PREFACE
         self.out += frames.settings(
@@ -60,7 +60,7 @@ class Connection:
     @property
     def room(self) -> int:
         """How many more calls it takes now."""
-        if self.lost is not None or self._next > frames.MAX_WINDOW:
+        if self.lost is not None or self._streams.spent:
             return 0
         return max(0, self.most_streams - len(self.streams))
 
@@ -71,32 +71,21 @@ class Connection:
 
     def open(self, headers: bytes, body: bytes, on_news: Callable[[], None]) -> Stream:
         """A call, with its whole request: header block and content. To be asked only where there is room."""
-        stream = Stream(
-            self._next,
-            body,
-            on_news,
-            send_window=self._sender.initial_window,
-            window=self.limits.stream_window,
-            largest_message=self.limits.message,
-        )
-        self._next += 2
-        self.streams[stream.id] = stream
         self._patience.asked()
-        self._sender.begin(stream, headers)
-        return stream
+        return self._streams.begin(headers, body, on_news)
 
     def take(self, stream: Stream) -> list[bytes]:
         """The messages that arrived for a call since the last time, which lets the peer send more."""
         messages, stream.messages = stream.messages, []
         if messages and stream.window * 2 <= stream.full:
-            self._credit(stream)
+            self._streams.credit(stream)
         return messages
 
     def cancel(self, stream: Stream) -> None:
         """Ends a call from our side; nothing is sent where it is over."""
         if stream.end is None:
             stream.end = End(Status.CANCELLED, "cancelled here")
-            self._drop(stream, Code.CANCEL)
+            self._streams.drop(stream, Code.CANCEL)
 
     def ping(self) -> None:
         """Asks for a sign of life, counted in ``pings_answered``."""
@@ -119,7 +108,7 @@ class Connection:
         """The bytes ended. The streams that this leaves without an end of their own."""
         self._closed = True
         self.lost = self.lost or reason
-        return self._fail(reason, after=0, processed=True)
+        return self._streams.fail(reason, after=0, processed=True)
 
     def receive(self, data: bytes) -> list[Stream]:
         """Takes what arrived. The streams that have messages or an end now, each once."""
@@ -149,7 +138,7 @@ class Connection:
                 self.lost = "the server does not speak HTTP/2 on this port"
             self.out += frames.goaway(0, exc.code, exc.reason)
             self._closed = True
-            news.update(dict.fromkeys(self._fail(self.lost, after=0, processed=True)))
+            news.update(dict.fromkeys(self._streams.fail(self.lost, after=0, processed=True)))
         return list(news)
 
     # What the peer sends. ``news`` collects the streams that it changed.
@@ -190,10 +179,7 @@ class Connection:
         ended = flags & frames.END_STREAM != 0
         stream = self.streams.get(id)
         if stream is None:
-            self._late -= size
-            self._ended_before(id)
-            if self._late < 0:
-                raise ProtocolError(Code.STREAM_CLOSED, "data of a stream that is over")
+            self._streams.ended_before(id, size)
             return
         if payload or ended:
             self._patience.useful()
@@ -202,13 +188,13 @@ class Connection:
         stream.data(payload, size, ended)
         news[stream] = None
         if stream.end is not None:
-            self._drop(stream, None if ended and not stream.body else Code.CANCEL)
+            self._streams.drop(stream, None if ended and not stream.body else Code.CANCEL)
         else:
-            self._credit(stream)
+            self._streams.credit(stream)
 
     def _on_headers(self, flags: int, id: int, payload: bytes, news: dict[Stream, None]) -> None:
         if id not in self.streams:
-            self._ended_before(id)
+            self._streams.ended_before(id)
         self._headers_ended = flags & frames.END_STREAM != 0
         part = frames.content(flags & (frames.PADDED | frames.PRIORITIZED), payload)
         self._block(flags, id, part, news)
@@ -229,7 +215,7 @@ class Connection:
         stream.headers(headers, self._headers_ended)
         if stream.end is not None:
             news[stream] = None
-            self._drop(stream, None if self._headers_ended and not stream.body else Code.CANCEL)
+            self._streams.drop(stream, None if self._headers_ended and not stream.body else Code.CANCEL)
         elif not stream.begun:
             self._patience.useless()  # informational headers may come again and again
 
@@ -237,11 +223,11 @@ class Connection:
         code = frames.read_word(payload, "RST_STREAM")
         stream = self.streams.get(id)
         if stream is None:
-            self._ended_before(id)
+            self._streams.ended_before(id)
             self._patience.useless()
             return
         stream.end = end_of_reset(code)
-        self._drop(stream, None)
+        self._streams.drop(stream, None)
         news[stream] = None
 
     def _on_settings(self, flags: int, id: int, payload: bytes, news: dict[Stream, None]) -> None:
@@ -277,7 +263,7 @@ class Connection:
         last, code, _ = frames.read_goaway(payload)
         reason = f"the server is going away ({frames.code_name(code)})"
         self.lost = self.lost or reason
-        news.update(dict.fromkeys(self._fail(reason, after=last, processed=False)))
+        news.update(dict.fromkeys(self._streams.fail(reason, after=last, processed=False)))
 
     def _on_window_update(self, flags: int, id: int, payload: bytes, news: dict[Stream, None]) -> None:
         increment = frames.read_word(payload, "WINDOW_UPDATE") & frames.MAX_WINDOW
@@ -290,40 +276,13 @@ class Connection:
         elif stream is not None:
             self._sender.stream_window_opened(stream, increment)
         else:
-            self._ended_before(id)
+            self._streams.ended_before(id)
 
     def _on_priority(self, flags: int, id: int, payload: bytes, news: dict[Stream, None]) -> None:
         self._patience.useless()
 
     def _on_push_promise(self, flags: int, id: int, payload: bytes, news: dict[Stream, None]) -> None:
         raise ProtocolError(Code.PROTOCOL_ERROR, "a push, though none is allowed")
-
-    # The books.
-
-    def _ended_before(self, id: int) -> None:
-        """A stream that is not there was there: the peer may not know yet that it is over."""
-        if not id & 1 or id >= self._next:
-            raise ProtocolError(Code.PROTOCOL_ERROR, f"a frame of stream {id}, which nobody opened")
-
-    def _drop(self, stream: Stream, code: Code | None) -> None:
-        """Forgets a stream that has an end; ``code``: what the peer is told, where it does not know."""
-        self.streams.pop(stream.id, None)
-        self._sender.forget(stream)
-        if code is not None:
-            self._late += stream.window
-            self.out += frames.rst_stream(stream.id, code)
-
-    def _fail(self, reason: str, *, after: int, processed: bool) -> list[Stream]:
-        failed = [stream for id, stream in self.streams.items() if id > after]
-        for stream in failed:
-            stream.end = End(Status.UNAVAILABLE, reason, processed)
-            self._drop(stream, None)
-        return failed
-
-    def _credit(self, stream: Stream) -> None:
-        increment = stream.credit() if stream.end is None else 0
-        if increment:
-            self.out += frames.window_update(stream.id, increment)
 
 
 _HANDLERS: dict[int, Callable[[Connection, int, int, bytes, dict[Stream, None]], None]] = {
