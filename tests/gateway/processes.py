@@ -46,13 +46,6 @@ def environment(pid: int, name: str) -> str:
     return next(pair.partition(b"=")[2].decode() for pair in pairs if pair.startswith(f"{name}=".encode()))
 
 
-def gone(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
-
-
 def holder(client: socket.socket, candidates: set[int]) -> int:
     """Which process has the other end of a connection over IPv4 loopback."""
     ours, theirs = client.getsockname()[1], client.getpeername()[1]

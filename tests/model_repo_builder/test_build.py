@@ -15,6 +15,7 @@ import pytest
 from model_repo_builder.build import Build, Progress
 from model_repo_builder.errors import BuildError, BuildStopped
 from model_repo_builder.stages import PYTHON, Command, Fix, Stage, Written
+from tests.support.processes import gone
 
 # Appends to the log of calls; "wait" holds it, with a helper process, until it is ended.
 TOOL = """
@@ -89,13 +90,6 @@ def until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         select.select([], [], [], 0.02)
-
-
-def alive(pid: int) -> bool:
-    try:
-        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2][:3]
-    except OSError:
-        return False
 
 
 def test_runs_every_stage_once(output: Path) -> None:
@@ -341,7 +335,7 @@ def test_stopped_and_resumed(output: Path, name: str) -> None:
     running.append(build(output, progress=stop))
     with pytest.raises(BuildStopped, match=f"^stopped in stage {name}: the same command goes on there"):
         running[0].run()
-    assert not any(alive(int(pid)) for pid in (output / "held").read_text().split())
+    assert all(gone(int(pid)) for pid in (output / "held").read_text().split())
     _resume(output, name)
 
 
@@ -359,7 +353,7 @@ build(Path({str(output)!r})).run()
     process.kill()
     process.wait()
     _resume(output, name)
-    until(lambda: not any(alive(int(pid)) for pid in (output / "held").read_text().split()))
+    until(lambda: all(gone(int(pid)) for pid in (output / "held").read_text().split()))
 
 
 def _resume(output: Path, name: str) -> None:

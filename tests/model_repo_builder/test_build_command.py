@@ -21,6 +21,7 @@ from model_repo_builder.cli import main
 from model_repo_builder.commands.build import line
 from model_repo_builder.machine import Gpu, Machine
 from tests.model_repo_builder.shapes import write_tokenizer_files
+from tests.support.processes import gone
 from tests.support.stand_in_trtllm import StandIn, install
 from tests.support.stand_in_trtllm.checkpoints import safetensors
 
@@ -99,13 +100,6 @@ def until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         select.select([], [], [], 0.02)
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 WAYS = [
@@ -232,7 +226,7 @@ def test_interrupted_and_resumed(
         process.send_signal(number)
         _, errors = process.communicate(timeout=DEADLINE)
     assert process.returncode == code
-    until(lambda: not any(map(alive, held)))
+    until(lambda: all(map(gone, held)))
     if number != signal.SIGKILL:
         assert f"stopped in stage {stage}: the same command goes on there" in errors
     assert tools(stand_in)[-1] == tool

@@ -15,6 +15,7 @@ from loadtest.peers.environments import NotInstalled
 from loadtest.peers.peer import Load, Peer, Place, Running, Served, served
 from loadtest.peers.turns import take_turns
 from loadtest.processes import free_port, status
+from tests.support.processes import gone
 from tests.support.waiting import wait_for
 
 LOAD = Load("paced", Pace(0.002), 5, streams=3)
@@ -72,13 +73,7 @@ def test_what_it_started_ends_with_it(tmp_path: Path) -> None:
     wait_for(lambda: len(family(process.pid)) == 2, 30, "its child runs")
     child = family(process.pid)[1]
     process.stop()  # SIGTERM ends it, and leaves its child
-    wait_for(lambda: _gone(child), 10, "its child is gone")
-
-
-def _gone(pid: int) -> bool:
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    return True
+    wait_for(lambda: gone(child), 10, "its child is gone")
 
 
 @pytest.mark.parametrize("peer", PEERS, ids=lambda peer: peer.name)
