@@ -129,17 +129,11 @@ class Piece(NamedTuple):
     reason: FinishReason | None = None
 
 
-class Content(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Content:
     """Text of the answer."""
 
     text: str
-
-    def __eq__(self, other: object) -> bool:
-        """Other parts have a text too, and a tuple equals any with the same."""
-        return type(other) is Content and other.text == self.text
-
-    def __hash__(self) -> int:
-        return hash(self.text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.core.types import Content, Part, made
+from gateway.core.types import Content, Part
 
 
 class Plain:
@@ -15,7 +15,7 @@ class Plain:
     thought: bool = True
 
     def push(self, text: str) -> list[Part]:
-        return [made(Content, (text,))] if text else []
+        return [Content(text)] if text else []
 
     def flush(self) -> list[Part]:
         return []

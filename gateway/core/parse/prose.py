@@ -8,10 +8,11 @@ more is content anyway.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import groupby
 
 from gateway.core.parse.tags import WHITESPACE
-from gateway.core.types import CallArguments, CallStart, Content, Part
+from gateway.core.types import CallStart, Content, Part
 
 SPACE = 256
 
@@ -51,17 +52,11 @@ class Prose:
 def joined(parts: Iterable[Part]) -> list[Part]:
     """The same parts, neighbours of a kind made one."""
     whole: list[Part] = []
-    for _, run in groupby(parts, _kind):
+    for _, run in groupby(parts, lambda part: (type(part), getattr(part, "index", 0))):
         first, *more = run
-        text = "".join(part.text for part in (first, *more) if not isinstance(part, CallStart))
-        if isinstance(first, CallStart):
-            whole += [first, *more]
-        elif isinstance(first, CallArguments):
-            whole.append(CallArguments(first.index, text))
+        if more and not isinstance(first, CallStart):
+            text = "".join(part.text for part in (first, *more) if not isinstance(part, CallStart))
+            whole.append(replace(first, text=text))
         else:
-            whole.append(type(first)(text))
+            whole += [first, *more]
     return whole
-
-
-def _kind(part: Part) -> tuple[type[Part], int]:
-    return type(part), part.index if isinstance(part, CallStart | CallArguments) else 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from gateway.core.types import CallArguments, CallStart, Content, Parser, Part, Reasoning
 from tests.support.splits import every_split
@@ -16,10 +17,9 @@ def joined(parts: Iterable[Part]) -> list[Part]:
         if (
             isinstance(part, Content | Reasoning | CallArguments)
             and isinstance(last, type(part))
-            and (not isinstance(part, CallArguments) or part.index == last.index)
+            and getattr(part, "index", None) == getattr(last, "index", None)
         ):
-            text = last.text + part.text
-            whole[-1] = CallArguments(part.index, text) if isinstance(part, CallArguments) else type(part)(text)
+            whole[-1] = replace(part, text=last.text + part.text)
         else:
             whole.append(part)
     return whole
