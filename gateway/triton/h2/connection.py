@@ -77,7 +77,7 @@ class Connection:
     def take(self, stream: Stream) -> list[bytes]:
         """The messages that arrived for a call since the last time, which lets the peer send more."""
         messages, stream.messages = stream.messages, []
-        if messages and stream.window * 2 <= stream.full:
+        if messages:
             self._streams.credit(stream)
         return messages
 

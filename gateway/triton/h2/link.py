@@ -51,24 +51,24 @@ class Link(asyncio.Protocol):
     def open(self, headers: bytes, body: bytes, on_news: Callable[[], None]) -> Stream:
         """A call; to be asked only where there is room. ``on_news`` is called after a turn that brought something."""
         stream = self.connection.open(headers, body, on_news)
-        self.flush()
+        self._flush()
         return stream
 
     def take(self, stream: Stream) -> list[bytes]:
         """The messages that arrived for a call since the last time; the server hears that it may send more."""
         messages = self.connection.take(stream)
-        self.flush()
+        self._flush()
         return messages
 
     def cancel(self, stream: Stream) -> None:
         self.connection.cancel(stream)
-        self.flush()
+        self._flush()
         self._changed()
 
     def close(self) -> None:
         """Says goodbye, as far as that goes without waiting."""
         self.connection.close()
-        self.flush()
+        self._flush()
         if self._transport is not None:
             self._transport.close()
 
@@ -89,13 +89,13 @@ class Link(asyncio.Protocol):
                     if hasattr(socket, name):
                         raw.setsockopt(level, getattr(socket, name), value)
         self._timer = asyncio.get_running_loop().call_later(self._tick_seconds, self._tick)
-        self.flush()
+        self._flush()
 
     def data_received(self, data: bytes) -> None:
         connection = self.connection
         news = connection.receive(data)
         if connection.out:
-            self.flush()
+            self._flush()
         for stream in news:
             stream.on_news()
         if news:
@@ -131,10 +131,10 @@ class Link(asyncio.Protocol):
             return
         if verdict:
             connection.ping()
-            self.flush()
+            self._flush()
         self._timer = asyncio.get_running_loop().call_later(self._tick_seconds, self._tick)
 
-    def flush(self) -> None:
+    def _flush(self) -> None:
         """Sends what the connection has to say."""
         out = self.connection.out
         if out and self._transport is not None and not self._transport.is_closing():
