@@ -71,7 +71,7 @@ class Pipeline:
         self._cached: int | None = None
         self._texts: list[str] | None = None  # kept only where text has to be counted at the end
         self._by_text = False
-        self._tokens: list[TokenLogprob] = []
+        self._untold: list[TokenLogprob] = []
         self.finished = False
         self._ended = False  # the engine's own end id was seen
         self._read(stepwise=self._always_stepwise or self._thinks)
@@ -167,7 +167,7 @@ class Pipeline:
         """One token. True where it ended the answer."""
         self.tokens += 1
         text = self._detokenizer.push((id,))
-        made = len(text)
+        certain = len(text)
         # Before min_tokens no stop string counts; what is held back by then stays held.
         text = self._stopped(text) if self.tokens > self._least else text
         thinking = self._parser.reasoning
@@ -182,11 +182,11 @@ class Pipeline:
             self._read(stepwise=self._always_stepwise)
         if self._logprobs is not None and logprob is not None:
             if thinking:
-                self._logprobs.skip(made)
+                self._logprobs.skip(certain)
             else:
                 raw = self._tokenizer.table[id]
-                self._logprobs.push(TokenLogprob(raw.decode("utf-8", "replace"), raw, logprob), made)
-            self._tokens += self._logprobs.take(len(text))
+                self._logprobs.push(TokenLogprob(raw.decode("utf-8", "replace"), raw, logprob), certain)
+            self._untold += self._logprobs.take(len(text))
         return self._stop.matched is not None or self._parser.done
 
     def _matched(self) -> bool:
@@ -221,9 +221,9 @@ class Pipeline:
         return Usage(len(self._generate.prompt.ids), self.tokens, self._cached, reasoned)
 
     def _take_logprobs(self) -> tuple[TokenLogprob, ...]:
-        if not self._tokens:
+        if not self._untold:
             return ()
-        tokens, self._tokens = tuple(self._tokens), []
+        tokens, self._untold = tuple(self._untold), []
         return tokens
 
     def _finish(self, parts: list[Part], reason: FinishReason) -> Delta:
@@ -233,7 +233,7 @@ class Pipeline:
             if not self._matched():
                 tail += self._stop.flush()
                 if self._logprobs is not None:
-                    self._tokens += self._logprobs.flush()
+                    self._untold += self._logprobs.flush()
             else:
                 reason = "stop"
             parts += self._parser.push(tail)
