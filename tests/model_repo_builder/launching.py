@@ -16,6 +16,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from tests.support.processes import gone
+
 DEADLINE = 30
 STEP = "--port-step=3"
 
@@ -33,11 +35,7 @@ def calls(program: Path) -> list[dict[str, Any]]:
 
 
 def alive(call: dict[str, Any]) -> bool:
-    try:
-        state = Path("/proc", str(call["pid"]), "stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
+    return not gone(call["pid"])
 
 
 def regions(found: list[dict[str, Any]]) -> list[Path]:
