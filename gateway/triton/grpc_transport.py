@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import lru_cache
 from typing import Any
 
 import grpc
 from tritonclient.grpc import model_config_pb2, service_pb2, service_pb2_grpc
 
 from gateway.core.errors import GatewayError, UpstreamError, UpstreamUnavailable
-from gateway.core.tensors import ModelSignature, Response, TensorSpec
+from gateway.core.tensors import Described, ModelSignature, Response, TensorSpec
 from gateway.core.tls import ClientTls
 from gateway.triton.ending import Endings
 from gateway.triton.errors import grpc_errors
@@ -160,9 +161,15 @@ def _request(call: Call) -> Any:
 def _response(message: Any) -> Response:
     if len(message.outputs) != len(message.raw_output_contents):
         raise UpstreamError("Triton sent a response whose outputs are not in raw form.")
-    described = tuple((output.name, output.datatype, tuple(output.shape)) for output in message.outputs)
+    described = _same(tuple((output.name, output.datatype, tuple(output.shape)) for output in message.outputs))
     contents = tuple(message.raw_output_contents)
     return Response(described, contents, message.parameters["triton_final_response"].bool_param)
+
+
+@lru_cache(maxsize=1024)
+def _same(described: tuple[Described, ...]) -> tuple[Described, ...]:
+    """The same object for outputs of the same kind, by which readers know that they have seen it."""
+    return described
 
 
 def _signature(config: Any) -> ModelSignature:

@@ -45,6 +45,7 @@ async def test_responses_come_in_their_order(connect: Connect, server: Serving) 
     assert numbers(responses) == list(range(20))
     assert [response.final for response in responses] == [False] * 19 + [True]
     assert responses[3].outputs == {"number": Tensor("number", "INT32", (1, 1), b"\3\0\0\0")}
+    assert responses[3].described is responses[2].described, "the same outputs, told by another object"
     (request,) = server.triton.happened.requests
     assert (request.model_name, request.id) == ("count-20", "a")
     assert request.parameters["triton_enable_empty_final_response"].bool_param
