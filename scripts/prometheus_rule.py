@@ -8,6 +8,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from scripts.written import written
+
 DEPLOY = Path(__file__).parents[1] / "deploy"
 RULES = DEPLOY / "prometheus" / "rules.yml"
 OBJECT = DEPLOY / "kubernetes" / "components" / "monitoring" / "prometheus-rule.yaml"
@@ -26,13 +28,5 @@ def wrapped(rules: str) -> str:
     return HEAD + "".join(f"  {line}\n" if line.strip() else "\n" for line in rules.splitlines())
 
 
-def main() -> int:
-    new = wrapped(RULES.read_text("utf-8"))
-    if "--check" in sys.argv:
-        return 0 if OBJECT.is_file() and OBJECT.read_text("utf-8") == new else 1
-    OBJECT.write_text(new, "utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(written({OBJECT: wrapped(RULES.read_text("utf-8"))}))

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gateway.core import capabilities
+from scripts.written import written
 
 ROOT = Path(__file__).parents[1]
 CONTRACTS = ROOT / "model_repo_builder" / "contracts"
@@ -53,19 +54,5 @@ def renewed(name: str, page: str) -> str:
     return f"{before}{begin}\n{TABLES[name][1]()}\n{end}{after}"
 
 
-def main() -> int:
-    stale = []
-    for name, (path, _) in TABLES.items():
-        current = path.read_text("utf-8")
-        new = renewed(name, current)
-        if new != current:
-            stale.append(name)
-            if "--check" not in sys.argv:
-                path.write_text(new, "utf-8")
-    if stale:
-        print(f"{'stale' if '--check' in sys.argv else 'written'}: {', '.join(stale)}")
-    return 1 if stale and "--check" in sys.argv else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(written({path: renewed(name, path.read_text("utf-8")) for name, (path, _) in TABLES.items()}))

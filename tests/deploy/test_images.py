@@ -99,7 +99,7 @@ def test_the_image_of_nvidia_gets_all_that_the_builder_imports() -> None:
 
 def test_the_table_in_the_readme_is_the_data() -> None:
     current = tables.TABLES["images"][0].read_text("utf-8")
-    assert tables.renewed("images", current) == current, "run: python scripts/tables.py"
+    assert tables.renewed("images", current) == current, "run: python -m scripts.tables"
 
 
 def test_every_image_holds_a_release_that_the_builder_knows() -> None:

@@ -62,7 +62,7 @@ def test_every_alert_is_tried_and_explained(alert: dict[str, Any]) -> None:
 
 
 def test_the_dashboard_is_what_its_script_writes() -> None:
-    assert json.loads(dashboard.PATH.read_text("utf-8")) == dashboard.dashboard(), "run: python scripts/dashboard.py"
+    assert json.loads(dashboard.PATH.read_text("utf-8")) == dashboard.dashboard(), "run: python -m scripts.dashboard"
 
 
 def test_the_picture_is_there_and_small() -> None:

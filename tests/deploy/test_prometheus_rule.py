@@ -32,4 +32,4 @@ def test_the_component_has_todays_rules() -> None:
     component = yaml.safe_load((OBJECT.parent / "kustomization.yaml").read_text("utf-8"))
     assert (OBJECT.name in component["resources"]) == RULES.is_file(), f"{OBJECT.parent}/kustomization.yaml"
     if RULES.is_file():
-        assert OBJECT.read_text("utf-8") == wrapped(RULES.read_text("utf-8")), "run: python scripts/prometheus_rule.py"
+        assert OBJECT.read_text("utf-8") == wrapped(RULES.read_text("utf-8")), "run: python -m scripts.prometheus_rule"
