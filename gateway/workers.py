@@ -14,25 +14,21 @@ import contextlib
 import json
 import logging
 import os
-import pickle
 import selectors
 import shutil
 import signal
 import socket
-import struct
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from gateway import __version__
+from gateway.child import Child
 from gateway.core.backoff import delay_seconds
 from gateway.core.errors import SettingsError
 from gateway.listening import deal_to, listen_each
 from gateway.reload import SettingsFile
-from gateway.settings import Settings
 
 logger = logging.getLogger("gateway")
 
@@ -41,27 +37,6 @@ SUSPECT_TICKS = 10  # of silence of a worker, which says that it lives every 5 s
 SILENT_TICKS = 30  # of silence, after which its event loop will not turn again
 STEADY_SECONDS = 30.0  # of serving, after which a crash is the first again
 PATIENCE_SECONDS = 10.0  # beyond the times of the settings, for workers to end
-METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # as prometheus_client reads it
-# A worker finds the modules that its parent found, whatever folder this was started in. What it loads stays: ``serve``.
-_START = (
-    "import gc, sys; gc.disable(); sys.path[:] = sys.argv.pop(1).split(':'); "
-    "from gateway.worker import main; sys.exit(main())"
-)
-
-
-@dataclass(slots=True)
-class Worker:
-    """One process and what the parent knows of it. Times are monotonic seconds."""
-
-    index: int
-    listener: socket.socket
-    process: subprocess.Popen[bytes] | None = None
-    control: socket.socket | None = None
-    received: bytearray = field(default_factory=bytearray)
-    serving_since: float | None = None
-    silent_ticks: int = 0
-    crashes: int = 0
-    start_at: float = 0.0
 
 
 class StartFailed(Exception):
@@ -80,7 +55,7 @@ class Workers:
         self._source = source
         self._settings = source.settings
         self._offered = source.settings
-        self._workers: list[Worker] = []
+        self._workers: list[Child] = []
         self._selector = selectors.DefaultSelector()
         self._signals: list[int] = []
         self._served = False
@@ -92,7 +67,7 @@ class Workers:
         """Until a signal. The exit code."""
         server = self._settings.server
         listeners = listen_each(server.host, server.port, server.workers)
-        self._workers = [Worker(index, listener) for index, listener in enumerate(listeners)]
+        self._workers = [Child(index, listener) for index, listener in enumerate(listeners)]
         self._folder = tempfile.mkdtemp(prefix="gateway-metrics-")
         try:
             with self._catching(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
@@ -139,50 +114,23 @@ class Workers:
                 self._ended(worker)
         return not events
 
-    def _start(self, worker: Worker) -> None:
-        ours, theirs = socket.socketpair()
-        environment = os.environ | {METRICS_FOLDER: self._folder}
-        arguments = [":".join(sys.path), str(worker.index), str(worker.listener.fileno()), str(theirs.fileno())]
-        with theirs:
-            worker.process = subprocess.Popen(
-                [sys.executable, "-c", _START, *arguments],
-                env=environment,
-                pass_fds=(worker.listener.fileno(), theirs.fileno()),
-                start_new_session=True,  # Ctrl-C is for the parent, which then asks the workers once
-            )
-        worker.control, worker.serving_since, worker.silent_ticks = ours, None, 0
-        worker.received.clear()
-        self._selector.register(ours, selectors.EVENT_READ, worker)
-        self._send(worker, self._settings)
+    def _start(self, worker: Child) -> None:
+        self._selector.register(worker.start(self._settings, self._folder), selectors.EVENT_READ, worker)
 
-    def _send(self, worker: Worker, settings: Settings) -> None:
-        assert worker.control is not None
-        with contextlib.suppress(OSError):  # it ended: seen on the next turn
-            data = pickle.dumps(settings)
-            worker.control.sendall(struct.pack(">I", len(data)) + data)
-
-    def _read(self, worker: Worker) -> bytes:
-        """What a worker says; nothing when it is gone."""
-        assert worker.control is not None
-        try:
-            data = worker.control.recv(65536)
-        except OSError:
-            data = b""
-        if not data:
+    def _lines(self, worker: Child) -> list[bytes]:
+        """What a worker says; nothing where its line is closed, and then nobody listens to it any more."""
+        lines = worker.lines()
+        if lines is None and worker.control is not None:
             self._selector.unregister(worker.control)
-            worker.control.close()
-            worker.control = None
-        return data
+            worker.hang_up()
+        return lines or []
 
-    def _hear(self, worker: Worker) -> None:
+    def _hear(self, worker: Child) -> None:
         worker.silent_ticks = 0
-        worker.received += self._read(worker)
-        *lines, rest = worker.received.split(b"\n")
-        worker.received = bytearray(rest)
-        for line in lines:
-            self._said(worker, bytes(line))
+        for line in self._lines(worker):
+            self._said(worker, line)
 
-    def _said(self, worker: Worker, line: bytes) -> None:
+    def _said(self, worker: Child, line: bytes) -> None:
         word, _, rest = line.partition(b" ")
         if word == b"serving":
             worker.serving_since = time.monotonic()
@@ -214,7 +162,7 @@ class Workers:
                 len(self._workers),
             )
 
-    def _ended(self, worker: Worker) -> None:
+    def _ended(self, worker: Child) -> None:
         process, now = worker.process, time.monotonic()
         assert process is not None
         while worker.control is not None:  # its last words
@@ -241,7 +189,7 @@ class Workers:
             self._live = live
             deal_to([worker.listener for worker in self._workers], live)
 
-    def _forget_gauges(self, worker: Worker) -> None:
+    def _forget_gauges(self, worker: Child) -> None:
         """What it had in flight is over; what it counted stays counted."""
         with contextlib.suppress(FileNotFoundError):
             os.remove(os.path.join(self._folder, f"gauge_livesum_{worker.index}.db"))
@@ -253,8 +201,7 @@ class Workers:
             logger.error("the settings stay as they were: %s", error.message)
             return
         for worker in self._workers:
-            if worker.control is not None:
-                self._send(worker, self._offered)
+            worker.send(self._offered)
 
     def _end(self) -> None:
         """Ends all workers: in steps, and those of them that do not come to an end by force."""
@@ -263,7 +210,7 @@ class Workers:
         for worker in self._workers:
             worker.listener.close()  # a worker's own copy is then the last
         asked = 0
-        while running := [w.process for w in self._workers if w.process is not None and w.process.poll() is None]:
+        while running := [worker.process for worker in self._workers if worker.process and worker.running]:
             presses = max(1, sum(number in (signal.SIGTERM, signal.SIGINT) for number in self._signals))
             if asked < presses:
                 asked += 1
@@ -277,10 +224,9 @@ class Workers:
                 if key.data is None:
                     os.read(key.fd, 4096)
                 else:
-                    self._read(key.data)
+                    self._lines(key.data)
         for worker in self._workers:
-            if worker.control is not None:
-                worker.control.close()
+            worker.hang_up()
         self._selector.close()
 
     @contextlib.contextmanager

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 FLOORS: dict[int, tuple[str, ...]] = {
     16: ("cli",),
     15: ("commands", "commands.chat", "commands.check", "commands.completion", "workers", "worker"),
-    14: ("serve",),
+    14: ("serve", "child"),
     13: ("lineup",),
     12: ("wiring",),
     11: ("server",),
