@@ -14,10 +14,11 @@ from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
 from gateway.core.balance import Endpoint, EndpointState, Fleet, Load, Outcome, State, Work
-from gateway.core.errors import SettingsError, UpstreamError, UpstreamUnavailable
+from gateway.core.errors import SettingsError, UpstreamUnavailable
 from gateway.core.places import Place
 from gateway.triton.discovery import Source
 from gateway.triton.load import LoadReader
+from gateway.triton.look import Look
 from gateway.triton.member import Leased, Looks, Member, Served
 from gateway.triton.probe import Disagreement, Health, Probe, disagreement
 
@@ -50,13 +51,13 @@ class Pool(Generic[B]):
         self._connect = connect
         self._fleet = fleet
         self._looks = looks or Looks()
+        self._look = Look(self._looks.timeout_seconds, self._found_ready)
         self._engine = engine
         self._freed = freed
         self._ended = ended
         self._members: dict[str, Member[B]] = {}
         self._watch: asyncio.Task[None] | None = None
         self._listed = asyncio.Event()
-        self._looking: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
         self._disagreement: Disagreement | None = None
         self._users = 0
@@ -70,7 +71,7 @@ class Pool(Generic[B]):
         listed = asyncio.ensure_future(self._listed.wait())
         await asyncio.wait([self._watch, listed], return_when="FIRST_COMPLETED")
         listed.cancel()
-        await self._look(())
+        await self._looked()
 
     async def close(self) -> None:
         """Lets nobody in any more, and closes every backend."""
@@ -131,7 +132,7 @@ class Pool(Generic[B]):
         lease = self._fleet.lease(work, self._now(), exclude=exclude)
         if lease is None and not self._up(exclude):
             # All are down as far as the last probes say; the client need not wait for the next.
-            await self._look(exclude)
+            await self._looked(exclude)
             lease = self._fleet.lease(work, self._now(), exclude=exclude)
         if lease is None:
             raise UpstreamUnavailable(self._why_not(exclude))
@@ -273,36 +274,12 @@ class Pool(Generic[B]):
             self._fleet.measured(address, load or Load(), self._now())
             await asyncio.sleep(self._looks.load_seconds)
 
-    async def _look(self, exclude: Collection[str]) -> None:
-        """A look at every Triton that is not excluded, until one is ready or all said no. All who wait share one."""
-        members = [member for address, member in self._members.items() if member.listed and address not in exclude]
-        if not members:
-            return
-        if self._looking is None or self._looking.done():
-            self._looking = asyncio.ensure_future(self._look_at(members))
-        await asyncio.shield(self._looking)
+    async def _looked(self, exclude: Collection[str] = ()) -> None:
+        """Looks at every Triton that is not excluded, until one is ready or all said no."""
+        await self._look.at([m for address, m in self._members.items() if m.listed and address not in exclude])
 
-    async def _look_at(self, members: list[Member[B]]) -> None:
-        looks = {asyncio.ensure_future(self._ready(member)) for member in members}
-        pending = looks
-        try:
-            while pending:
-                done, pending = await asyncio.wait(pending, return_when="FIRST_COMPLETED")
-                if any(look.result() for look in done):
-                    return
-        finally:
-            for look in looks:
-                look.cancel()
-            await asyncio.gather(*looks, return_exceptions=True)
-
-    async def _ready(self, member: Member[B]) -> bool:
-        try:
-            ready = await asyncio.wait_for(member.backend.ready(), self._looks.timeout_seconds)
-        except (UpstreamError, asyncio.TimeoutError):
-            ready = False
-        if ready:
-            self._probed(member, Health(True, True, member.health.version, member.health.signature))
-        return ready
+    def _found_ready(self, member: Member[B]) -> None:
+        self._probed(member, Health(True, True, member.health.version, member.health.signature))
 
 
 def _died(task: asyncio.Task[None]) -> None:
