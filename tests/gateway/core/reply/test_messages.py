@@ -1,16 +1,9 @@
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
 
-import anthropic
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from gateway.core.errors import (
     ContextLengthExceeded,
@@ -21,50 +14,13 @@ from gateway.core.errors import (
     UpstreamError,
     UpstreamUnavailable,
 )
-from gateway.core.reply.messages import (
-    SIGNATURE,
-    MessageEvents,
-    MessageReply,
-    MessageStream,
-    error_body,
-    error_status,
-    tool_input,
-)
+from gateway.core.reply.messages import SIGNATURE, MessageStream, error_body, error_status, tool_input
 from gateway.core.types import CallArguments, CallStart, Content, Delta, Finish, Part, Reasoning, Usage
+from tests.gateway.core.reply.message_answers import answers, encoder, events, folded, raw
 from tests.support.splits import every_split
 
 USAGE = Usage(7, 3)
 STOP = Delta(finish=Finish("stop", USAGE))
-
-
-def encoder(**options: Any) -> MessageEvents:
-    return MessageEvents(**{"id": "msg_1", "model": "q", "input_tokens": 7, "max_tokens": 100} | options)
-
-
-def raw(deltas: Sequence[Delta], **options: Any) -> bytes:
-    stream = MessageStream(encoder(**options), request_id="req_1")
-    return b"".join(stream.push(delta) for delta in deltas)
-
-
-def events(frames: bytes) -> list[dict[str, Any]]:
-    """The events of frames, whose names must agree with their data."""
-    assert not frames or frames.endswith(b"\n\n")
-    found = []
-    for block in frames.decode().split("\n\n")[:-1]:
-        name, data = block.split("\n")
-        assert name.startswith("event: ")
-        assert data.startswith("data: ")
-        event = json.loads(data.removeprefix("data: "))
-        assert name == f"event: {event['type']}"
-        found.append(event)
-    return found
-
-
-def folded(deltas: Sequence[Delta], **options: Any) -> dict[str, Any]:
-    reply = MessageReply(encoder(**options))
-    for delta in deltas:
-        reply.push(delta)
-    return reply.body
 
 
 def test_the_golden_transcript() -> None:
@@ -320,45 +276,6 @@ def test_line_separators_in_text_do_not_break_frames() -> None:
     assert frames[2]["delta"]["text"] == "a\u2028b\r\nc\n\nevent: x"
 
 
-# Any answer a model may give: runs of text and thinking, and calls whose arguments are an object, the last perhaps cut.
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=4),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
-    max_leaves=6,
-)
-OBJECT = st.dictionaries(st.text(max_size=3), JSON, max_size=3)
-SOME_TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=6)
-
-
-@st.composite
-def answers(draw: st.DrawFn) -> list[Delta]:
-    parts: list[Part] = []
-    calls = 0
-    runs = draw(st.lists(st.sampled_from(["content", "reasoning", "call"]), max_size=6))
-    reason = draw(st.sampled_from(["stop", "length"] + ["tool_calls"] * ("call" in runs)))
-    for number, run in enumerate(runs):
-        if run == "call":
-            arguments = json.dumps(draw(OBJECT), ensure_ascii=draw(st.booleans()))
-            if number == len(runs) - 1 and reason == "length":
-                arguments = arguments[: draw(st.integers(0, len(arguments)))]
-            parts.append(CallStart(calls, f"call_{calls}", draw(SOME_TEXT)))
-            parts += [CallArguments(calls, piece) for piece in pieces(draw, arguments)]
-            calls += 1
-        else:
-            kind = Content if run == "content" else Reasoning
-            parts += [kind(piece) for piece in pieces(draw, draw(SOME_TEXT))]
-    deltas = [Delta(parts=tuple(some)) for some in pieces(draw, parts)]
-    finish = Finish(reason, draw(st.sampled_from([Usage(7, 3), Usage(7, 100, 2, 1)])), draw(st.none() | SOME_TEXT))
-    return [*deltas, Delta(finish=finish)]
-
-
-def pieces(draw: st.DrawFn, whole: Any) -> Iterator[Any]:
-    cuts = sorted(draw(st.lists(st.integers(0, len(whole)), max_size=3)))
-    for start, end in zip([0, *cuts], [*cuts, len(whole)], strict=True):
-        if start < end:
-            yield whole[start:end]
-
-
 @given(answers())
 @settings(max_examples=300, deadline=None)
 def test_blocks_open_one_at_a_time_and_all_close(deltas: list[Delta]) -> None:
@@ -374,101 +291,3 @@ def test_blocks_open_one_at_a_time_and_all_close(deltas: list[Delta]) -> None:
         assert frame["index"] == opened
         is_open = frame["type"] != "content_block_stop"
     assert not is_open
-
-
-class Playback(BaseHTTPRequestHandler):
-    """Answers every request with what ``server.answer`` holds: status, content type, body."""
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["content-length"]))
-        status, kind, body = self.server.answer  # type: ignore[attr-defined]
-        self.send_response(status)
-        self.send_header("content-type", kind)
-        self.send_header("content-length", str(len(body)))
-        self.send_header("request-id", "req_1")
-        self.send_header("x-request-id", "req_1")
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
-class Reader:
-    """Anthropic's SDK in front of a server that plays back."""
-
-    def __init__(self, server: ThreadingHTTPServer, client: anthropic.Anthropic) -> None:
-        self._server = server
-        self._client = client
-
-    def streamed(self, frames: bytes) -> dict[str, Any]:
-        self._server.answer = (200, "text/event-stream; charset=utf-8", frames)  # type: ignore[attr-defined]
-        with self._client.messages.stream(model="q", max_tokens=9, messages=[{"role": "user", "content": "x"}]) as got:
-            return got.get_final_message().to_dict()
-
-    def whole(self, body: dict[str, Any], status: int = 200) -> dict[str, Any]:
-        self._server.answer = (status, "application/json", json.dumps(body).encode())  # type: ignore[attr-defined]
-        got = self._client.messages.create(model="q", max_tokens=9, messages=[{"role": "user", "content": "x"}])
-        return got.to_dict()
-
-
-@contextmanager
-def playing() -> Iterator[Reader]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Playback)
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    url = f"http://127.0.0.1:{server.server_port}"
-    try:
-        with anthropic.Anthropic(base_url=url, api_key="none", max_retries=0) as client:
-            yield Reader(server, client)
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-@pytest.fixture(scope="module")
-def sdk() -> Iterator[Reader]:
-    with playing() as reader:
-        yield reader
-
-
-@given(answers())
-@settings(max_examples=60, deadline=None)
-def test_anthropics_sdk_reads_the_same_message_streamed_and_whole(sdk: Reader, deltas: list[Delta]) -> None:
-    body = folded(deltas)
-    whole = sdk.whole(body)
-    streamed = sdk.streamed(raw(deltas))
-    assert whole == body
-    # The SDK writes fields of its own into what it accumulated.
-    assert {name: streamed[name] for name in body if name != "content"} == {n: body[n] for n in body if n != "content"}
-    assert [
-        {name: block[name] for name in expected}
-        for block, expected in zip(streamed["content"], body["content"], strict=True)
-    ] == body["content"]
-
-
-@pytest.mark.parametrize(
-    ("error", "kind"),
-    [
-        (RequestError("Bad."), anthropic.BadRequestError),
-        (ModelNotFound("Who?"), anthropic.NotFoundError),
-        (PayloadTooLarge("Large."), anthropic.APIStatusError),
-        (UpstreamError("Broken."), anthropic.InternalServerError),
-        (UpstreamUnavailable("Away."), anthropic.InternalServerError),
-    ],
-    ids=["request", "model", "large", "upstream", "away"],
-)
-def test_anthropics_sdk_raises_the_error_it_documents(sdk: Reader, error: GatewayError, kind: type[Exception]) -> None:
-    with pytest.raises(kind, match=error.message) as caught:
-        sdk.whole(error_body(error, request_id="req_1"), error_status(error))
-    assert isinstance(caught.value, anthropic.APIStatusError)
-    assert caught.value.request_id == "req_1"
-    assert caught.value.body == error_body(error, request_id="req_1")
-
-
-def test_anthropics_sdk_raises_on_an_error_after_the_stream_began(sdk: Reader) -> None:
-    stream = MessageStream(encoder(), request_id="req_1")
-    frames = stream.push(Delta(parts=(Content("half"),))) + stream.error(UpstreamError("The engine broke."))
-    with pytest.raises(anthropic.APIError, match="The engine broke"):
-        sdk.streamed(frames)
