@@ -1,87 +1,36 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from openai.types.responses import Response, ResponseStreamEvent
-from pydantic import TypeAdapter
+from openai.types.responses import Response
 
 from gateway.core.errors import GatewayError, RequestError, UpstreamError
-from gateway.core.reply.collect import Choice
-from gateway.core.reply.responses import ResponsesReply, ResponsesStream
-from gateway.core.schema.responses import ResponsesRequest, parse_responses
-from gateway.core.types import (
-    CallArguments,
-    CallStart,
-    Content,
-    Delta,
-    Finish,
-    Part,
-    Reasoning,
-    TokenLogprob,
-    Usage,
+from gateway.core.reply.responses import ResponsesStream
+from gateway.core.types import CallArguments, CallStart, Content, Delta, Finish, Reasoning, TokenLogprob, Usage
+from tests.gateway.core.reply.response_answers import (
+    ASKED,
+    FULL,
+    HALF,
+    HEAD,
+    SDK_EVENT,
+    STOP,
+    A,
+    B,
+    C,
+    collected,
+    ended,
+    request,
+    streamed,
 )
 from tests.support.openai_objects.response_stream import check_response_stream
 from tests.support.openai_objects.responses import Response as StrictResponse
-from tests.support.sse import Event, read_events
+from tests.support.sse import read_events
 
 GOLDEN = Path(__file__).with_name("responses.golden.sse")
-SDK_EVENT: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
-HEAD: dict[str, Any] = {"id": "resp_0a1b", "created": 1700000000, "model": "qwen"}
-STOP = Finish("stop", Usage(3, 5))
-
-
-def request(**fields: Any) -> ResponsesRequest:
-    return parse_responses(json.dumps({"model": "qwen", "input": "hi", **fields}).encode())
-
-
-def streamed(deltas: Sequence[Delta], asked: ResponsesRequest) -> list[Event]:
-    stream = ResponsesStream(**HEAD, request=asked)
-    return read_events(b"".join(stream.push(delta) for delta in deltas))
-
-
-def collected(deltas: Sequence[Delta], asked: ResponsesRequest) -> dict[str, Any]:
-    reply = ResponsesReply(**HEAD, request=asked)
-    for delta in deltas:
-        reply.push(delta)
-    return reply.body()
-
-
-def ended(*parts: Part, finish: Finish = STOP) -> list[Delta]:
-    return [*(Delta((part,)) for part in parts), Delta(finish=finish)]
-
-
-def token(text: str, logprob: float) -> TokenLogprob:
-    return TokenLogprob(text, text.encode(), logprob)
-
-
-FULL = [
-    Delta((Reasoning("let me "),)),
-    Delta((Reasoning("look"),)),
-    Delta((Content("我"),), logprobs=(token("我", -0.5),)),
-    Delta(logprobs=(token(" s", -1.0),)),
-    Delta((Content(" see"),), logprobs=(token("ee", -0.25),)),
-    Delta((CallStart(0, "call_1", "look_up"), CallArguments(0, '{"a"'))),
-    Delta((CallArguments(0, ": 1}"), CallStart(1, "call_2", "now")), Finish("tool_calls", Usage(9, 12, 4, 2))),
-]
-ASKED = {
-    "instructions": "be brief",
-    "include": ["message.output_text.logprobs"],
-    "max_output_tokens": 20,
-    "temperature": 0.5,
-    "reasoning": {"effort": "low"},
-    "metadata": {"a": "b"},
-    "tools": [
-        {"type": "function", "name": "look_up", "parameters": {"type": "object"}, "strict": True},
-        {"type": "function", "name": "now", "description": "the time"},
-    ],
-}
 
 
 def test_the_golden_transcript() -> None:
@@ -273,8 +222,6 @@ def test_usage(usage: Usage, cached: int, reasoned: int) -> None:
     }
 
 
-A, B, C = token("a", -1.0), token("b", -2.0), token("c", -3.0)
-HALF = TokenLogprob("\ufffd", b"\xe6", -4.0)
 LOGPROBS = [
     pytest.param([Delta((Content("a"),), logprobs=(A,)), Delta((Content("b"),), logprobs=(B,))], [[A], [B]], id="each"),
     pytest.param([Delta(logprobs=(HALF,)), Delta((Content("a"),), logprobs=(A,))], [[HALF, A]], id="before-its-text"),
@@ -341,72 +288,3 @@ def test_lone_surrogates_do_not_break_the_stream() -> None:
         if event.name == "response.output_text.delta"
     )
     assert delta == "a?b"
-
-
-TEXTS = st.text(st.sampled_from('ab{"\\\n我\u2028😀'), max_size=3)
-KINDS = st.lists(st.sampled_from(["content", "reasoning", "call"]), max_size=6)
-
-
-@st.composite
-def answers(draw: st.DrawFn) -> list[Part]:
-    """The parts of an answer: arguments follow the start of their call."""
-    parts: list[Part] = []
-    calls = 0
-    for kind in draw(KINDS):
-        texts = draw(st.lists(TEXTS, max_size=3))
-        if kind == "call":
-            parts += [CallStart(calls, f"call_{calls}", "天气"), *(CallArguments(calls, text) for text in texts)]
-            calls += 1
-        else:
-            parts += [Content(text) if kind == "content" else Reasoning(text) for text in texts]
-    return parts
-
-
-@st.composite
-def deltas_of(draw: st.DrawFn, parts: list[Part]) -> list[Delta]:
-    """Any deltas that bring these parts; some bring nothing."""
-    places = sorted(draw(st.lists(st.integers(0, len(parts)), max_size=8)))
-    cuts = [parts[a:b] for a, b in zip([0, *places], [*places, len(parts)], strict=True)]
-    tokens = st.lists(st.sampled_from([A, B, HALF]), max_size=2)
-    deltas = [Delta(tuple(cut), logprobs=tuple(draw(tokens))) for cut in cuts]
-    finish = Finish(draw(st.sampled_from(["stop", "length", "tool_calls"])), Usage(3, 5))
-    return [*deltas[:-1], deltas[-1]._replace(finish=finish)]
-
-
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.data())
-def test_any_deltas_streamed_and_collected_are_the_same_response(data: st.DataObject) -> None:
-    deltas = data.draw(deltas_of(data.draw(answers())))
-    asked = request(**(ASKED if data.draw(st.booleans()) else {}))
-    events = streamed(deltas, asked)
-    check_response_stream(events)
-    for event in events:
-        SDK_EVENT.validate_python(event.data)
-    body = collected(deltas, asked)
-    assert events[-1].data["response"] == body
-    Response.model_validate(body)
-    StrictResponse.model_validate(body)
-
-
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.data())
-def test_nothing_is_lost_and_nothing_depends_on_the_cuts(data: st.DataObject) -> None:
-    parts = data.draw(answers())
-    deltas = data.draw(deltas_of(parts))
-    choice = Choice()
-    for delta in deltas:
-        choice.push(delta)
-    body = collected(deltas, request())
-    whole = collected([Delta(tuple(parts), deltas[-1].finish)], request())
-    assert body == whole
-    texts: dict[str, str] = {"message": "", "reasoning": ""}
-    for item in body["output"]:
-        if item["type"] in texts:
-            texts[item["type"]] += "".join(part["text"] for part in item["content"])
-    calls = [item for item in body["output"] if item["type"] == "function_call"]
-    assert texts == {"message": "".join(choice.content), "reasoning": "".join(choice.reasoning)}
-    assert [(item["call_id"], item["name"], item["arguments"]) for item in calls] == [
-        (each.id, each.name, "".join(each.arguments)) for each in choice.calls
-    ]
-    ids = [item["id"] for item in body["output"]]
-    assert len(set(ids)) == len(ids)
