@@ -6,33 +6,11 @@ from typing import Any
 import pytest
 
 from gateway.core.errors import ContextLengthExceeded, RequestError
-from gateway.core.prompt import build_chat, build_completion, ignored_fields
-from gateway.core.sampling import ModelLimits
+from gateway.core.prompt import ignored_fields
 from gateway.core.schema.chat import parse_chat
-from gateway.core.schema.completions import parse_completion
-from gateway.core.types import ChatInput, Generate, Guide, Prompt
+from gateway.core.types import ChatInput, Prompt
+from tests.gateway.core.generations import TOOLS, completed, prepared, vocabulary
 from tests.gateway.vocabulary import END, OTHER_END, Vocabulary
-
-vocabulary = Vocabulary()
-PROMPT = len(vocabulary.encode("<user>hello<assistant>"))
-
-
-def all_prepared(
-    *, context: int = 100, guides: tuple[str, ...] = (), tokenizer: Vocabulary = vocabulary, **fields: Any
-) -> tuple[Generate, ...]:
-    request = {"model": "q", "messages": [{"role": "user", "content": "hello"}], **fields}
-    limits = ModelLimits("q", context, (END, OTHER_END), guides=frozenset(guides))
-    return build_chat(parse_chat(json.dumps(request).encode()), limits, tokenizer, id="id", seed=42)
-
-
-def prepared(**fields: Any) -> Generate:
-    [generate] = all_prepared(**fields)
-    return generate
-
-
-def completed(context: int = 100, **fields: Any) -> tuple[Generate, ...]:
-    request = parse_completion(json.dumps({"model": "q", **fields}).encode())
-    return build_completion(request, ModelLimits("q", context, (END, OTHER_END)), vocabulary, id="id", seed=42)
 
 
 def test_the_template_s_prompt_as_text_and_ids() -> None:
@@ -51,82 +29,6 @@ def test_roles_and_parts_reach_the_template() -> None:
         ]
     )
     assert generate.prompt.text == "<system>be brief<assistant><user>hi<assistant>"
-
-
-@pytest.mark.parametrize(
-    ("context", "fields", "expected"),
-    [
-        (100, {}, 100 - PROMPT),
-        (100, {"max_tokens": 5}, 5),
-        (100, {"max_completion_tokens": 6, "max_tokens": 5}, 6),
-        (PROMPT + 1, {}, 1),
-        (PROMPT + 5, {"max_tokens": 5}, 5),
-    ],
-    ids=["what-is-left", "asked", "newer-name-wins", "one-left", "exactly-fits"],
-)
-def test_max_tokens(context: int, fields: dict[str, int], expected: int) -> None:
-    assert prepared(context=context, **fields).max_tokens == expected
-
-
-@pytest.mark.parametrize(
-    ("context", "fields", "param"),
-    [
-        (PROMPT, {}, "messages"),
-        (PROMPT - 1, {}, "messages"),
-        (PROMPT + 4, {"max_tokens": 5}, "max_tokens"),
-        (PROMPT + 4, {"max_completion_tokens": 5}, "max_completion_tokens"),
-    ],
-    ids=["no-room", "too-long", "asks-too-much", "newer-name"],
-)
-def test_past_the_context(context: int, fields: dict[str, int], param: str) -> None:
-    with pytest.raises(ContextLengthExceeded, match=rf"{context} tokens.*{PROMPT}") as caught:
-        prepared(context=context, **fields)
-    assert (caught.value.param, caught.value.code) == (param, "context_length_exceeded")
-
-
-@pytest.mark.parametrize(
-    ("fields", "name", "expected"),
-    [
-        ({}, "seed", 42),
-        ({"seed": 7}, "seed", 7),
-        ({"seed": -1}, "seed", 2**64 - 1),
-        ({}, "temperature", 1.0),
-        ({"temperature": 0}, "greedy", True),
-        ({"top_k": -1}, "top_k", 0),
-        ({"frequency_penalty": 0.5}, "frequency_penalty", 0.5),
-        ({}, "frequency_penalty", None),
-        ({"seed": 1, "top_p": 1}, "asked", frozenset({"seed", "top_p"})),
-    ],
-    ids=["fresh-seed", "seed", "negative-seed", "default", "greedy", "all-tokens", "penalty", "none", "asked"],
-)
-def test_sampling(fields: dict[str, Any], name: str, expected: object) -> None:
-    assert getattr(prepared(**fields).sampling, name) == expected
-
-
-def test_more_tokens_at_least_than_at_most() -> None:
-    with pytest.raises(RequestError, match="min_tokens") as caught:
-        prepared(min_tokens=6, max_tokens=5)
-    assert caught.value.param == "min_tokens"
-
-
-def test_several_answers_have_ids_seeds_and_indexes_of_their_own() -> None:
-    generates = all_prepared(n=3)
-    assert [(g.id, g.choice, g.sampling.seed) for g in generates] == [("id-0", 0, 42), ("id-1", 1, 43), ("id-2", 2, 44)]
-    assert len({g.prompt for g in generates}) == 1
-
-
-@pytest.mark.parametrize(
-    ("fields", "ends"),
-    [
-        ({}, (END, OTHER_END)),
-        ({"stop_token_ids": [7, END]}, (END, OTHER_END, 7)),
-        ({"ignore_eos": True}, ()),
-        ({"ignore_eos": True, "stop_token_ids": [7]}, (7,)),
-    ],
-    ids=["the-model-s", "and-the-client-s", "none", "only-the-client-s"],
-)
-def test_end_ids(fields: dict[str, Any], ends: tuple[int, ...]) -> None:
-    assert prepared(**fields).end_ids == ends
 
 
 @pytest.mark.parametrize(
@@ -162,124 +64,12 @@ def test_refused_by_name(fields: dict[str, Any], param: str) -> None:
     assert caught.value.param == param
 
 
-def test_a_schema_nested_too_deep_is_refused_before_any_engine_sees_it() -> None:
-    schema: dict[str, Any] = {}
-    for _ in range(70):
-        schema = {"properties": {"a": schema}}
-    with pytest.raises(RequestError, match="deeper"):
-        prepared(guided_json=schema)
-
-
-GUIDES = ("json", "json_schema", "regex", "ebnf_grammar", "structural_tag")
-SCHEMA = {"type": "object", "properties": {"名": {"type": "string"}}}
-
-
-@pytest.mark.parametrize(
-    ("fields", "guide"),
-    [
-        ({"response_format": {"type": "text"}}, None),
-        ({"response_format": {"type": "json_object"}}, Guide("json", "", "response_format")),
-        (
-            {"response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": SCHEMA}}},
-            Guide("json_schema", json.dumps(SCHEMA, ensure_ascii=False), "response_format"),
-        ),
-        (
-            {"guided_json": json.dumps(SCHEMA)},
-            Guide("json_schema", json.dumps(SCHEMA, ensure_ascii=False), "guided_json"),
-        ),
-        ({"guided_regex": "a+"}, Guide("regex", "a+", "guided_regex")),
-        ({"guided_choice": ['a"b', "聪\n"]}, Guide("ebnf_grammar", 'root ::= "a\\"b" | "聪\\n"', "guided_choice")),
-        (
-            {"structured_outputs": {"grammar": "root ::= x"}},
-            Guide("ebnf_grammar", "root ::= x", "structured_outputs.grammar"),
-        ),
-        ({"structured_outputs": {"json_object": True}}, Guide("json", "", "structured_outputs.json_object")),
-    ],
-    ids=["none", "object", "schema", "schema-as-text", "regex", "choice", "grammar", "object-of-vllm"],
-)
-def test_guides(fields: dict[str, Any], guide: Guide | None) -> None:
-    assert prepared(guides=GUIDES, **fields).guide == guide
-
-
-def structural(generate: Generate) -> Any:
-    assert generate.guide is not None
-    assert generate.guide.kind == "structural_tag"
-    return json.loads(generate.guide.value)["format"]
-
-
-def test_with_thinking_the_grammar_begins_after_it() -> None:
-    thinker = Vocabulary(thinks=True)
-    generate = prepared(tokenizer=thinker, guides=GUIDES, guided_regex="a+")
-    thought, newlines, content = structural(generate)["elements"]
-    assert (thought["begin"], thought["end"]) == ("<think>", "</think>")
-    assert newlines["type"] == "regex"
-    assert content == {"type": "regex", "pattern": "a+"}
-    with pytest.raises(RequestError, match="enable_thinking"):
-        prepared(tokenizer=thinker, guides=GUIDES[:-1], guided_regex="a+")
-
-
-TOOLS = [
-    {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}},
-    {"type": "function", "function": {"name": "g"}},
-]
-NAMED = {"type": "function", "function": {"name": "g"}}
-
-
 def test_tools_reach_template_and_reading() -> None:
     generate = prepared(tools=TOOLS)
     assert generate.prompt.text.startswith("<tool>f<tool>g")
     assert (generate.reading.calls, list(generate.reading.tools)) == ("hermes", ["f", "g"])
     none = prepared(tools=TOOLS, tool_choice="none")
     assert (none.reading.calls, none.prompt.text) == (None, "<user>hello<assistant>")
-
-
-@pytest.mark.parametrize(
-    ("choice", "names", "only_one"),
-    [("required", ["f", "g"], False), (NAMED, ["g"], True)],
-    ids=["required", "named"],
-)
-def test_a_forced_call_is_a_grammar_where_the_engine_has_them(choice: Any, names: list[str], only_one: bool) -> None:
-    format = structural(prepared(guides=GUIDES, tools=TOOLS, tool_choice=choice))
-    begins = [f'<tool_call>\n{{"name": "{name}", "arguments": ' for name in names]
-    assert [tag["begin"] for tag in format["tags"]] == begins
-    assert (format["at_least_one"], format["stop_after_first"]) == (True, only_one)
-
-
-@pytest.mark.parametrize(
-    ("choice", "style", "thinks", "opening"),
-    [
-        ("required", "hermes", False, '<tool_call>\n{"name": "'),
-        (NAMED, "hermes", False, '<tool_call>\n{"name": "g", "arguments":'),
-        ("required", "xml", False, "<tool_call>\n<function="),
-        (NAMED, "xml", False, "<tool_call>\n<function=g>\n"),
-        (NAMED, "hermes", True, '<think>\n\n</think>\n\n<tool_call>\n{"name": "g", "arguments":'),
-    ],
-    ids=["required", "named", "xml", "xml-named", "thinking"],
-)
-def test_a_forced_call_is_begun_in_the_prompt_elsewhere(choice: Any, style: Any, thinks: bool, opening: str) -> None:
-    generate = prepared(
-        tokenizer=Vocabulary(call_style=style, thinks=thinks), tools=TOOLS, tool_choice=choice, context=500
-    )
-    assert generate.guide is None
-    assert generate.prompt.text.endswith(f"<assistant>{opening}")
-    assert list(generate.prompt.ids) == vocabulary.encode(generate.prompt.text)
-    assert generate.reading.prefill == opening.removeprefix("<think>\n\n</think>\n\n")
-    assert generate.reading.thinking == "off"
-    assert generate.reading.named == (choice == NAMED)
-
-
-def test_a_form_beside_tools_leaves_calls_possible() -> None:
-    form, *calls = structural(prepared(guides=GUIDES, tools=TOOLS, guided_regex="a"))["elements"]
-    assert form == {"type": "regex", "pattern": "a"}
-    assert [(call["type"], '"name": ' in call["begin"]) for call in calls] == [("tag", True)] * 2
-    with pytest.raises(RequestError, match=r"structural tags.*'tool_choice' to 'none'"):
-        prepared(guides=GUIDES[:-1], tools=TOOLS, guided_regex="a")
-
-
-def test_a_form_beside_calls_that_must_be_made_is_a_contradiction() -> None:
-    with pytest.raises(RequestError, match="both say") as caught:
-        prepared(guides=GUIDES, tools=TOOLS, tool_choice="required", guided_regex="a")
-    assert caught.value.param == "guided_regex"
 
 
 def test_tools_for_a_template_without_them_are_refused() -> None:
