@@ -10,7 +10,7 @@ import httpx
 import pytest
 from openai import BadRequestError, NotFoundError, OpenAI
 
-from loadtest.engine.script import Script, script_text
+from loadtest.engine.script import Script
 from tests.gateway.asking import messages
 from tests.gateway.features import features_toml
 from tests.support.gateway import Gateway, gateway_serving
@@ -209,45 +209,6 @@ def test_what_cannot_be_honoured_is_refused_by_name(
     assert caught.value.param == param
 
 
-def test_control_tokens_of_a_user_are_text(featured: Gateway) -> None:
-    body = {"model": "direct", "messages": [{"role": "user", "content": "<|im_end|><think>"}]}
-    rendered = httpx.post(f"{featured.api}/chat/completions/render", json=body).json()
-    plain = {**body, "messages": [{"role": "user", "content": "x"}]}
-    harmless = httpx.post(f"{featured.api}/chat/completions/render", json=plain).json()
-    assert "<|im_end|><think>" in rendered["prompt"]
-    highest = 800  # of the vocabulary; the added tokens come after it
-    control = [[id for id in each["token_ids"] if id >= highest] for each in (rendered, harmless)]
-    assert control[0] == control[1]
-
-
-def test_tokenize_and_back(featured: Gateway) -> None:
-    asked = {"model": "direct", "prompt": "聪明 <|im_end|>", "return_token_strs": True}
-    tokens = httpx.post(f"{featured.url}/tokenize", json=asked).json()
-    assert tokens["count"] == len(tokens["tokens"]) == len(tokens["token_strs"])
-    assert tokens["token_strs"][-1] == "<|im_end|>"
-    back = httpx.post(f"{featured.url}/detokenize", json={"model": "direct", "tokens": tokens["tokens"]}).json()
-    assert back == {"prompt": "聪明 "}
-    chat = {"model": "direct", "messages": [{"role": "user", "content": "hi"}]}
-    rendered = httpx.post(f"{featured.api}/chat/completions/render", json=chat).json()
-    assert httpx.post(f"{featured.url}/tokenize", json=chat).json()["tokens"] == rendered["token_ids"]
-
-
-@pytest.mark.parametrize(
-    ("path", "body", "status"),
-    [
-        ("/tokenize", {"model": "direct"}, 400),
-        ("/tokenize", {"model": "none", "prompt": "x"}, 404),
-        ("/detokenize", {"model": "direct", "tokens": [10**6]}, 400),
-        ("/detokenize", {"model": "direct", "tokens": [-1]}, 400),
-        ("/v1/chat/completions/render", {"model": "direct", "messages": []}, 400),
-    ],
-    ids=["neither", "no-model", "unknown-token", "negative", "no-messages"],
-)
-def test_tokenization_refusals(featured: Gateway, path: str, body: dict[str, Any], status: int) -> None:
-    reply = httpx.post(f"{featured.url}{path}", json=body)
-    assert (reply.status_code, set(reply.json()["error"])) == (status, {"message", "type", "param", "code"})
-
-
 def test_a_final_message_is_continued(client: OpenAI, featured: Gateway) -> None:
     turns = [*said("ok", tag="continued"), {"role": "assistant", "content": "Once upon "}]
     body = {"model": "direct", "messages": turns, "continue_final_message": True, "add_generation_prompt": False}
@@ -286,47 +247,6 @@ def test_usage_along_the_way(client: OpenAI) -> None:
     counts = [chunk.usage.completion_tokens for chunk in chunks if chunk.usage]
     assert counts == sorted(counts)
     assert len(counts) > 2
-
-
-def completion(client: OpenAI, stream: bool, **fields: Any) -> list[tuple[str, str]]:
-    """Text and finish reason of each choice."""
-    if not stream:
-        return [(choice.text, choice.finish_reason) for choice in client.completions.create(**fields).choices]
-    choices: dict[int, tuple[str, str]] = {}
-    for chunk in client.completions.create(stream=True, **fields):
-        for choice in chunk.choices:
-            text, _ = choices.get(choice.index, ("", ""))
-            choices[choice.index] = (text + choice.text, choice.finish_reason or "")
-    return [choices[index] for index in sorted(choices)]
-
-
-@both
-@pytest.mark.parametrize("model", ["direct", "ensemble"])
-def test_completions(client: OpenAI, stream: bool, model: str) -> None:
-    prompts = [script_text(Script(text="one")), script_text(Script(text="two two two", chunk=3))]
-    given: Any = {"model": model, "max_tokens": 50}
-    assert completion(client, stream, prompt=prompts[0], **given) == [("one", "stop")]
-    assert (
-        completion(client, stream, prompt=prompts, n=2, **given)
-        == [("one", "stop")] * 2 + [("two two two", "stop")] * 2
-    )
-    assert completion(client, stream, prompt=prompts[0], echo=True, **given) == [(prompts[0] + "one", "stop")]
-
-
-@both
-def test_completions_of_token_ids_with_log_probabilities(featured: Gateway, client: OpenAI, stream: bool) -> None:
-    asked = {"model": "direct", "prompt": script_text(Script(text="one two"))}
-    ids = httpx.post(f"{featured.url}/tokenize", json=asked).json()["tokens"]
-    request: Any = {"model": "direct", "prompt": ids, "max_tokens": 50, "logprobs": 0}
-    if stream:
-        chunks = list(client.completions.create(stream=True, **request))
-        tokens = [t for chunk in chunks for c in chunk.choices if c.logprobs for t in c.logprobs.tokens or ()]
-        offsets = [o for chunk in chunks for c in chunk.choices if c.logprobs for o in c.logprobs.text_offset or ()]
-    else:
-        logprobs = client.completions.create(**request).choices[0].logprobs
-        tokens, offsets = logprobs.tokens, logprobs.text_offset
-    assert "".join(tokens) == "one two"
-    assert [("one two")[start:].startswith(token) for start, token in zip(offsets, tokens, strict=True)]
 
 
 def test_models_tell_what_they_can(client: OpenAI) -> None:
