@@ -1,7 +1,7 @@
 """Seedling: the tiny Qwen of this project, from its corpus to the file that is served.
 
 facts, words, talk, recall, arithmetic          what it is taught: hand-written text and generators
-functions, everyday, tools                      functions to call: written, made up, and kinds of them in everyday words
+functions, inventions, everyday, tools          functions to call: written, made up, and kinds of them in everyday words
 prompt                                          messages and tools → the text the model reads and writes
 corpus                                          the mixture: a seed → an endless stream of examples
 vocabulary                                      trains the byte-level BPE, writes the tokenizer folder

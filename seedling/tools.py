@@ -12,7 +12,8 @@ from typing import Any
 from seedling import everyday, words
 from seedling.exchange import Call, Example, Exchange
 from seedling.facts import expand, load
-from seedling.functions import Function, Made, Parameter, Value, describe, draw_value, made, taught, written
+from seedling.functions import Function, Parameter, Value, describe, draw_value, taught, written
+from seedling.inventions import Made, made
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from seedling import arithmetic, corpus, evaluate, everyday, facts, functions, tools
+from seedling import arithmetic, corpus, evaluate, everyday, facts, functions, inventions, tools
 
 FACTS = facts.load()
 
@@ -78,7 +78,7 @@ def test_requests_of_the_evaluation_are_never_taught() -> None:
     held = evaluate.held_calls(300)
     requests = {str(case.messages[0]["content"]).casefold() for case in held}
     called = {name for case in held for name, _ in json.loads(case.expected)}
-    parameters = {name for name, _, _ in functions.PARAMETERS_HELD} - {
+    parameters = {name for name, _, _ in inventions.PARAMETERS_HELD} - {
         "speed",
         "mode",
         "hostname",
