@@ -1,7 +1,8 @@
 """Seedling: the tiny Qwen of this project, from its corpus to the file that is served.
 
 facts, words, talk, recall, arithmetic          what it is taught: hand-written text and generators
-functions, inventions, everyday, tools          functions to call: written, made up, and kinds of them in everyday words
+functions, inventions, everyday                 functions to call: written, made up, and kinds of them in everyday words
+wishes, results, tools                          what asks for a call, what comes back, and conversations of both
 prompt                                          messages and tools → the text the model reads and writes
 corpus                                          the mixture: a seed → an endless stream of examples
 vocabulary                                      trains the byte-level BPE, writes the tokenizer folder

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from seedling import arithmetic, corpus, evaluate, everyday, facts, functions, inventions, tools
+from seedling import arithmetic, corpus, evaluate, everyday, facts, functions, inventions, tools, wishes
 
 FACTS = facts.load()
 
@@ -96,7 +96,7 @@ def test_everyday_functions_are_whole(block: str) -> None:
     rng = random.Random(block)
     for zh in (False, True):
         for _ in range(30):
-            wish = tools.from_written(rng, everyday.draw(rng, block), zh)
+            wish = wishes.from_written(rng, everyday.draw(rng, block), zh)
             assert not set("[]$<>{|}") & set(wish.words)
             assert wish.call.arguments
 
