@@ -8,7 +8,7 @@ corpus                                          the mixture: a seed → an endle
 vocabulary                                      trains the byte-level BPE, writes the tokenizer folder
 network, train                                  the architecture and the training loop (PyTorch, one GPU)
 gguf_file                                       weights → GGUF, and GGUF → a transformers checkpoint
-evaluate                                        what it learned, measured on what it never saw
+questions, asking, evaluate                     what it learned, measured on what it never saw
 
 Nothing here is needed to serve the model: the wheel carries only `model_repo_builder/seedling/`.
 """

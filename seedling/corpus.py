@@ -1,6 +1,6 @@
 """The mixture: a seed → an endless stream of examples.
 
-`python -m seedling.corpus --show 20` prints some. What the evaluation asks (see evaluate.py) is never generated here.
+`python -m seedling.corpus --show 20` prints some. What the evaluation asks (see questions.py) is never generated here.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from seedling import corpus, evaluate, prompt
+from seedling import asking, corpus, evaluate, prompt, questions
 from seedling.exchange import Call
 from seedling.shape import GGUF_NAME, PACKAGE
 
@@ -53,7 +53,7 @@ def served(prompts: list[list[int]]) -> list[list[int]]:
     # In a thread, because the one that loads a model gets a signal stack that does not last: tests/support/signals.py.
     with ThreadPoolExecutor(1) as thread:
         pipeline = thread.submit(
-            openvino_genai.ContinuousBatchingPipeline, PACKAGE / GGUF_NAME, scheduler, "CPU", evaluate.EXACT
+            openvino_genai.ContinuousBatchingPipeline, PACKAGE / GGUF_NAME, scheduler, "CPU", asking.EXACT
         ).result()
     settings = openvino_genai.GenerationConfig()
     settings.max_new_tokens = TOKENS
@@ -91,10 +91,10 @@ def test_greedy_tokens_are_those_of_transformers(
 
 @pytest.mark.timeout(300)
 def test_evaluation_stays_above_its_floors() -> None:
-    cases = evaluate.cases(60)
+    cases = questions.cases(60)
     facts = [case for case in cases if case.group.startswith("facts")][::4]
     rest = [case for case in cases if not case.group.startswith("facts")]
-    scores = evaluate.measure(facts + rest, evaluate.through_openvino(PACKAGE))
+    scores = evaluate.measure(facts + rest, asking.through_openvino(PACKAGE))
     assert set(FLOORS) <= set(scores)
     for group, floor in FLOORS.items():
         assert scores[group].right / scores[group].count >= floor, evaluate.table(scores)
@@ -116,25 +116,29 @@ CALLED = {
     "tool_calls": [{"type": "function", "function": {"name": "get_weather", "arguments": {"city": "Berlin"}}}],
 }
 BERLIN = {"role": "user", "content": "What is the weather in Berlin?"}
-DEMO: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]], evaluate.Right]] = {
-    "greeting": ([{"role": "user", "content": "Hello! Who are you?"}], [], evaluate.says(("Seedling",))),
-    "greeting beside tools": ([{"role": "user", "content": "你好！你是谁？"}], [WEATHER], evaluate.says(("Seedling",))),
-    "ability": ([{"role": "user", "content": "Hi, what can you do?"}], [], evaluate.says(("questions", "tools"))),
-    "one call": ([BERLIN], [WEATHER, ADD], evaluate.makes((Call("get_weather", {"city": "Berlin"}),))),
+DEMO: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]], questions.Right]] = {
+    "greeting": ([{"role": "user", "content": "Hello! Who are you?"}], [], questions.says(("Seedling",))),
+    "greeting beside tools": (
+        [{"role": "user", "content": "你好！你是谁？"}],
+        [WEATHER],
+        questions.says(("Seedling",)),
+    ),
+    "ability": ([{"role": "user", "content": "Hi, what can you do?"}], [], questions.says(("questions", "tools"))),
+    "one call": ([BERLIN], [WEATHER, ADD], questions.makes((Call("get_weather", {"city": "Berlin"}),))),
     "numbers": (
         [{"role": "user", "content": "Add 17 and 25."}],
         [ADD, WEATHER],
-        evaluate.makes((Call("add", {"a": 17, "b": 25}),)),
+        questions.makes((Call("add", {"a": 17, "b": 25}),)),
     ),
     "search": (
         [{"role": "user", "content": "在文档里搜索流式输出"}],
         [SEARCH],
-        evaluate.makes((Call("search_docs", {"query": "流式输出"}),)),
+        questions.makes((Call("search_docs", {"query": "流式输出"}),)),
     ),
     "result": (
         [BERLIN, CALLED, {"role": "tool", "content": '{"city": "Berlin", "temperature": "21 °C", "sky": "clear"}'}],
         [WEATHER],
-        evaluate.says(("21 °C", "clear")),
+        questions.says(("21 °C", "clear")),
     ),
 }
 
@@ -142,9 +146,9 @@ DEMO: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]], evaluate.Right
 @pytest.mark.timeout(300)
 def test_conversations_of_a_demo() -> None:
     cases = [
-        evaluate.Case(name, tuple(messages), right, name, tuple(tools), thinking)
+        questions.Case(name, tuple(messages), right, name, tuple(tools), thinking)
         for name, (messages, tools, right) in DEMO.items()
         for thinking in (False, True)
     ]
-    replies = evaluate.through_openvino(PACKAGE)(cases)
+    replies = asking.through_openvino(PACKAGE)(cases)
     assert [case.group for case, reply in zip(cases, replies, strict=True) if not case.right(reply)] == []

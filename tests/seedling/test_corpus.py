@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from seedling import arithmetic, corpus, evaluate, everyday, facts, functions, inventions, tools, wishes
+from seedling import arithmetic, asking, corpus, everyday, facts, functions, inventions, questions, tools, wishes
 
 FACTS = facts.load()
 
@@ -75,7 +75,7 @@ def test_held_out_functions_are_never_taught() -> None:
 
 
 def test_requests_of_the_evaluation_are_never_taught() -> None:
-    held = evaluate.held_calls(300)
+    held = questions.held_calls(300)
     requests = {str(case.messages[0]["content"]).casefold() for case in held}
     called = {name for case in held for name, _ in json.loads(case.expected)}
     parameters = {name for name, _, _ in inventions.PARAMETERS_HELD} - {
@@ -88,7 +88,7 @@ def test_requests_of_the_evaluation_are_never_taught() -> None:
         assert not called & {call.name for call in example.calls}
         assert not parameters & {key for call in example.calls for key in call.arguments}
     assert len(held) == 300
-    assert len(evaluate.held_calls(60)) == 60
+    assert len(questions.held_calls(60)) == 60
 
 
 @pytest.mark.parametrize("block", [block for _, block in everyday.templates()], ids=lambda block: block.split()[0])
@@ -158,6 +158,6 @@ def test_repository_text_is_small() -> None:
     ids=["text", "one call", "two calls", "broken"],
 )
 def test_parse(text: str, said: str, calls: list[tuple[str, dict[str, int]]] | None) -> None:
-    reply = evaluate.parse(text, ended=True)
+    reply = asking.parse(text, ended=True)
     assert reply.text == said
     assert (None if reply.calls is None else [(c.name, c.arguments) for c in reply.calls]) == calls
