@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from loadtest.engine.journal import Journal
 from tests.support.engine_client import EngineClient
@@ -15,6 +16,10 @@ from tests.support.tiny_qwen import write_tiny_qwen
 from tests.support.tokenizer import TokenizerFolder, write_tokenizer
 from tests.support.triton import Ports, ScriptedTriton, Triton, build_repository, require, running, script_engine
 from tests.support.watch import Watch, watching
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("untimed", suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 SEEDLING = Path(__file__).parents[1] / "model_repo_builder" / "seedling"
 

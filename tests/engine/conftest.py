@@ -1,4 +1,4 @@
-"""The CPU engine itself, with a tiny Qwen of random weights and with Seedling: made once for each module."""
+"""The CPU engine itself, with a tiny Qwen of random weights and with Seedling: each is made once."""
 
 import json
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from tests.support.tokenizer import TokenizerFolder
 from tests.support.triton import require
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def tiny(tiny_qwen_gguf: Path, tokenizer: TokenizerFolder) -> Iterator[Speaker]:
     require("openvino_genai")
     ends = ",".join(map(str, tokenizer.eos_token_ids))
@@ -24,7 +24,7 @@ def tiny(tiny_qwen_gguf: Path, tokenizer: TokenizerFolder) -> Iterator[Speaker]:
     asking.engine.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def seedling() -> Iterator[Speaker]:
     require("openvino_genai")
     from tokenizers import Tokenizer

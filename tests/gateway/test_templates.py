@@ -204,7 +204,7 @@ PIECES = [
 ]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from(PIECES), min_size=1, max_size=8).map("".join), st.sampled_from(PLACES))
 def test_no_text_of_pieces_becomes_a_control_token(
     model: Served, harmless: list[int], text: str, place: tuple[str, tuple[Any, ...]]
@@ -214,7 +214,7 @@ def test_no_text_of_pieces_becomes_a_control_token(
     decodes(model, prompt)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(max_size=20), before=st.sampled_from(["", "a < b ", "<b>"]))
 def test_any_text_is_encoded_as_transformers_does(model: Served, text: str, before: str) -> None:
     assume(not control(model, Prompt("", tuple(model.tokenizer.encode(before + text)))))

@@ -82,7 +82,7 @@ def test_a_missing_file(tmp_path: Path) -> None:
         read_header(tmp_path / "none.gguf")
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(at=st.integers(4, len(WHOLE) - 1), with_bytes=st.binary(min_size=1, max_size=8))
 def test_damage_is_an_error_or_another_header_never_a_crash(tmp_path: Path, at: int, with_bytes: bytes) -> None:
     damaged = WHOLE[:at] + with_bytes + WHOLE[at + len(with_bytes) :]

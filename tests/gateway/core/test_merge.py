@@ -96,7 +96,7 @@ def slowly(deltas: Sequence[Delta], waits: Sequence[int]) -> list[Delta]:
     return got
 
 
-few = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))  # strict readers are slow
+few = settings(max_examples=40, suppress_health_check=list(HealthCheck))  # strict readers are slow
 waits = st.lists(st.integers(1, 8), max_size=12)
 
 

@@ -175,7 +175,7 @@ TURNS = st.one_of(
 
 
 @given(st.lists(TURNS, max_size=5))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_nothing_of_a_history_is_lost_and_every_chat_is_valid(turns: list[dict[str, Any]]) -> None:
     asked = request(messages=[*turns, HELLO])
     translated = chat_body(asked)

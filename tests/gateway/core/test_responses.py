@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.errors import ContextLengthExceeded, RequestError
@@ -310,7 +310,6 @@ def refusal(body: dict[str, Any]) -> RequestError | None:
     return None
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.sampled_from(sorted(ResponsesRequest.model_fields)), VALUES, max_size=4), VALUES)
 def test_any_body_is_a_chat_or_an_error_that_names_its_field(fields: dict[str, Any], input: Any) -> None:
     body = {"model": "qwen", "input": input, **fields}

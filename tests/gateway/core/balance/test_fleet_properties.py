@@ -125,5 +125,5 @@ class AnyFleet(RuleBasedStateMachine):
             assert all(each.in_flight == each.outstanding_tokens == 0 for each in self.fleet.states(self.now))
 
 
-AnyFleet.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+AnyFleet.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
 TestAnyFleet = AnyFleet.TestCase

@@ -131,7 +131,7 @@ def told(parts: list[Part], calls: CallStyle) -> list[Part]:
 
 
 @pytest.mark.parametrize("calls", ["hermes", "xml"])
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(data=st.data(), seed=st.integers(0, 1 << 30))
 def test_what_was_generated_is_read(calls: CallStyle, data: st.DataObject, seed: int) -> None:
     thinking, text, expected = data.draw(answers(calls))
@@ -179,7 +179,7 @@ MARKUP = st.lists(
 
 
 @pytest.mark.parametrize("calls", ["hermes", "xml", None])
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(thinking=st.sampled_from(["off", "maybe", "inside"]), text=MARKUP, parallel=st.booleans(), data=st.data())
 def test_any_markup_is_read_alike_over_any_split(
     calls: CallStyle | None, thinking: Thinking, text: str, parallel: bool, data: st.DataObject

@@ -277,7 +277,7 @@ def test_line_separators_in_text_do_not_break_frames() -> None:
 
 
 @given(answers())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_blocks_open_one_at_a_time_and_all_close(deltas: list[Delta]) -> None:
     opened = -1
     is_open = False

@@ -84,7 +84,7 @@ def sdk() -> Iterator[Reader]:
 
 
 @given(answers())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_anthropics_sdk_reads_the_same_message_streamed_and_whole(sdk: Reader, deltas: list[Delta]) -> None:
     body = folded(deltas)
     whole = sdk.whole(body)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from openai.types.responses import Response
 
@@ -42,7 +42,6 @@ def deltas_of(draw: st.DrawFn, parts: list[Part]) -> list[Delta]:
     return [*deltas[:-1], deltas[-1]._replace(finish=finish)]
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_any_deltas_streamed_and_collected_are_the_same_response(data: st.DataObject) -> None:
     deltas = data.draw(deltas_of(data.draw(answers())))
@@ -57,7 +56,6 @@ def test_any_deltas_streamed_and_collected_are_the_same_response(data: st.DataOb
     StrictResponse.model_validate(body)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_nothing_is_lost_and_nothing_depends_on_the_cuts(data: st.DataObject) -> None:
     parts = data.draw(answers())
