@@ -22,6 +22,7 @@ from tritonclient.grpc import model_config_pb2
 
 from loadtest.children import die_with_parent
 from model_repo_builder.tritonserver import find_tritonserver, surroundings
+from tests.support.processes import freeze
 from tests.support.triton import Ports, require
 
 MODEL = "meter"
@@ -91,13 +92,17 @@ class LoneTriton:
             assert time.monotonic() < deadline, f"tritonserver is not ready after {START_SECONDS} s:\n{tail}"
             threading.Event().wait(0.05)  # readiness has nothing to wait on
 
-    def signal(self, number: signal.Signals) -> None:
+    def freeze(self) -> None:
+        """It keeps its ports and connections, and answers nothing."""
         assert self._process is not None
-        self._process.send_signal(number)
+        freeze(self._process)
+
+    def thaw(self) -> None:
+        self._signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """kill -9, and its end."""
-        self.signal(signal.SIGKILL)
+        self._signal(signal.SIGKILL)
         self._wait()
 
     def load(self, loaded: bool) -> None:
@@ -106,11 +111,15 @@ class LoneTriton:
 
     def end(self) -> None:
         if self._process is not None and self._process.poll() is None:
-            self.signal(signal.SIGCONT)
-            self.signal(signal.SIGTERM)
+            self._signal(signal.SIGCONT)
+            self._signal(signal.SIGTERM)
             self._wait()
         for left in Path("/dev/shm").glob(f"{self._shared}*"):
             left.unlink(missing_ok=True)
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
 
     def _wait(self) -> None:
         assert self._process is not None

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from loadtest.children import die_with_parent
+from tests.support.processes import freeze
 
 START_TIMEOUT = 30
 
@@ -59,7 +60,7 @@ class RedisServer:
     def freeze(self) -> None:
         """It keeps its connections and answers nothing."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
+        freeze(self._process)
 
     def thaw(self) -> None:
         assert self._process is not None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -24,11 +23,11 @@ async def test_a_real_page(lone: LoneTriton) -> None:
 
 
 async def test_a_triton_that_is_stopped_is_waited_for_only_so_long(lone: LoneTriton) -> None:
-    lone.signal(signal.SIGSTOP)
+    lone.freeze()
     try:
         assert await LoadReader(lone.metrics, timeout_seconds=0.2).read() is None
     finally:
-        lone.signal(signal.SIGCONT)
+        lone.thaw()
 
 
 def request_gauge(kind: str, value: object, model: str = "tensorrt_llm", version: str = "1") -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -88,10 +87,10 @@ async def test_a_model_that_is_unloaded_and_loaded(connect: Connect, lone: LoneT
 async def test_a_triton_that_is_stopped_and_goes_on(connect: Connect, lone: LoneTriton) -> None:
     async with probing(connect, lone.grpc) as reports:
         await reports.until(lambda health: health.ready)
-        lone.signal(signal.SIGSTOP)
+        lone.freeze()
         health = await reports.until(lambda health: not health.up)
         assert health.reason == "no answer within 0.5 s"
-        lone.signal(signal.SIGCONT)
+        lone.thaw()
         await reports.until(lambda health: health.ready)
 
 
