@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -141,12 +141,20 @@ def set_parameters(model: Path, **parameters: str) -> None:
 
 
 @contextlib.contextmanager
-def running(repository: Path, ports: Ports, log: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    """tritonserver on the repository, from its readiness to its end."""
+def running(
+    repository: Path, ports: Ports, log: Path, environment: Mapping[str, str] | None = None
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """tritonserver on the repository, from its readiness to its end. ``environment``: added to ours."""
     command = [str(BUILDER), "launch", str(repository), "--verbose"]
     command += ["--grpc-port", str(ports.grpc), "--http-port", str(ports.http), "--metrics-port", str(ports.metrics)]
     with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, preexec_fn=die_with_parent)
+        process = subprocess.Popen(
+            command,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **(environment or {})},
+            preexec_fn=die_with_parent,
+        )
     try:
         _wait_until_ready(process, ports, log)
         yield process
