@@ -1,5 +1,7 @@
 # Two commands do everything: make demo, make test. Both make .venv themselves.
 PY := .venv/bin/python
+# Half of what tests do is waiting for servers. More of them at once each have their own Tritons, of a gigabyte or two.
+JOBS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-contracts clients docs deploy-slow ui-test faults soak fleet bench bench-peers deploy-check deploy-tools compiled check format clean
@@ -13,8 +15,8 @@ setup: ## .venv with all that demo and tests need
 demo: setup ## a repository, a real Triton and the gateway on this machine; ARGS=--once ends after the answers
 	@$(PY) scripts/demo.py $(if $(MODEL),--model "$(MODEL)") $(if $(TOKENIZER),--tokenizer "$(TOKENIZER)") $(ARGS)
 
-test: setup deploy-tools check ## style, types and all tests but those in a browser
-	@$(PY) -m pytest --ignore=tests/ui $(ARGS)
+test: setup deploy-tools check ## style, types and all tests but those in a browser; JOBS=0: one after the other, as --pdb wants it
+	@$(PY) -m pytest --ignore=tests/ui --numprocesses=$(JOBS) --dist=loadfile $(ARGS)
 
 test-contracts: setup ## every release's model repository on a real tritonserver (minutes)
 	@TEST_CONTRACTS=all $(PY) -m pytest tests/model_repo_builder/triton_models/test_contracts_on_triton.py $(ARGS)
