@@ -16,6 +16,7 @@ PYTHON = """\
 #!/bin/sh
 case "$2" in
 *version_info*) echo {minor} ;;
+*base_executable*) echo "$0" ;;
 *) exit 1 ;;
 esac
 """
@@ -56,7 +57,6 @@ def said(machine: Path, **environment: str) -> str:
         text=True,
     )
     assert done.returncode == 1, done.stderr
-    assert not (machine / "clone" / ".venv").exists()
     return done.stderr
 
 
@@ -72,6 +72,17 @@ def test_the_python_it_takes(machine: Path, there: dict[str, int], taken: str) -
     for name, minor in there.items():
         python(machine / "bin" / name, minor)
     assert f"apt-get install python{taken}-venv" in said(machine)
+
+
+def test_that_of_a_venv_that_is_there(machine: Path) -> None:
+    python(machine / "bin" / "python3", 11)
+    python(machine / "clone" / ".venv" / "bin" / "python", 12)
+    assert "apt-get install python3.12-venv" in said(machine)
+
+
+def test_another_than_that_of_a_venv_where_it_is_named(machine: Path) -> None:
+    python(machine / "clone" / ".venv" / "bin" / "python", 12)
+    assert "apt-get install python3.10-venv" in said(machine, PYTHON=str(python(machine / "python", 10)))
 
 
 def test_one_that_uv_keeps(machine: Path) -> None:
