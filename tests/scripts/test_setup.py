@@ -85,6 +85,18 @@ def test_another_than_that_of_a_venv_where_it_is_named(machine: Path) -> None:
     assert "apt-get install python3.10-venv" in said(machine, PYTHON=str(python(machine / "python", 10)))
 
 
+def test_nothing_is_done_where_nothing_changed(machine: Path) -> None:
+    clone = machine / "clone"
+    python(clone / ".venv" / "bin" / "python", 12)
+    files = ["pyproject.toml", "constraints.txt", "tests/sdk/openai-1.txt", "scripts/setup"]
+    sum = subprocess.run("cat " + " ".join(files) + " | cksum", shell=True, cwd=clone, capture_output=True, check=True)
+    (clone / ".venv" / ".installed").write_bytes(sum.stdout)
+    same = {"PATH": str(machine / "bin"), "PYTHON": str(python(machine / "same", 12))}
+    done = subprocess.run([clone / "scripts" / "setup"], env=same, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "apt-get install python3.11-venv" in said(machine, PYTHON=str(python(machine / "other", 11)))
+
+
 def test_one_that_uv_keeps(machine: Path) -> None:
     python(machine / "bin" / "python3", 14)
     kept = python(machine / "uv" / "python3.12", 12)
