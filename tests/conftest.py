@@ -3,6 +3,7 @@
 A Triton is started when the first test asks for it, and ended after the last.
 """
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,12 @@ from tests.support.watch import Watch, watching
 # How long an example takes says how busy the machine is.
 settings.register_profile("untimed", suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if sys.version_info < (3, 11):  # its asyncio leaves ends of TLS connections to the collector, which says so
+        config.addinivalue_line("filterwarnings", r"ignore:unclosed (transport <asyncio\.sslproto|<socket.*\[closed\])")
+
 
 SEEDLING = Path(__file__).parents[1] / "model_repo_builder" / "seedling"
 

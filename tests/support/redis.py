@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from loadtest.children import die_with_parent
+from loadtest.processes import free_port
 from tests.support.processes import freeze
 
 START_TIMEOUT = 30
@@ -25,8 +26,7 @@ class RedisServer:
     """One server. ``url`` stays the same over restarts; what was counted does not stay."""
 
     def __init__(self, folder: Path) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None

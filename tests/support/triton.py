@@ -10,7 +10,6 @@ import contextlib
 import importlib.util
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -27,6 +26,7 @@ from tritonclient.grpc import model_config_pb2, service_pb2, service_pb2_grpc
 from loadtest.children import die_with_parent
 from loadtest.engine import FOLDER as SCRIPTED_ENGINE
 from loadtest.engine.journal import Journal
+from loadtest.processes import free_port
 from model_repo_builder.triton_log import crash
 from tests.support.tokenizer import TokenizerFolder
 
@@ -42,11 +42,11 @@ class Ports:
 
     @classmethod
     def free(cls) -> "Ports":
-        with contextlib.ExitStack() as stack:
-            sockets = [stack.enter_context(socket.socket()) for _ in range(3)]
-            for each in sockets:
-                each.bind(("127.0.0.1", 0))
-            return cls(*(each.getsockname()[1] for each in sockets))
+        """Three that no connection of another test takes before the server is there."""
+        numbers: set[int] = set()
+        while len(numbers) < 3:
+            numbers.add(free_port())
+        return cls(*numbers)
 
 
 @dataclass(frozen=True, slots=True)
