@@ -3,6 +3,7 @@
 A Triton is started when the first test asks for it, and ended after the last.
 """
 
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,8 @@ settings.load_profile("untimed")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell's background jobs begin, and what they start
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if sys.version_info < (3, 11):  # its asyncio leaves ends of TLS connections to the collector, which says so
         config.addinivalue_line("filterwarnings", r"ignore:unclosed (transport <asyncio\.sslproto|<socket.*\[closed\])")
 
