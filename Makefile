@@ -1,7 +1,7 @@
 # Two commands do everything: make demo, make test. Both make .venv themselves.
 PY := .venv/bin/python
-# Half of what tests do is waiting for servers. More of them at once each have their own Tritons, of a gigabyte or two.
-JOBS ?= 2
+# Processes of tests beside each other, each with Tritons of its own, of a gigabyte or two. 0: none but the one that asks.
+JOBS ?= 0
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-contracts clients docs deploy-slow ui-test faults soak fleet bench bench-peers deploy-check deploy-tools compiled check format clean
@@ -15,7 +15,7 @@ setup: ## .venv with all that demo and tests need
 demo: setup ## a repository, a real Triton and the gateway on this machine; ARGS=--once ends after the answers
 	@$(PY) scripts/demo.py $(if $(MODEL),--model "$(MODEL)") $(if $(TOKENIZER),--tokenizer "$(TOKENIZER)") $(ARGS)
 
-test: setup deploy-tools check ## style, types and all tests but those in a browser; JOBS=0: one after the other, as --pdb wants it
+test: setup deploy-tools check ## style, types and all tests but those in a browser; JOBS=2: two beside each other, in half the time
 	@$(PY) -m pytest --ignore=tests/ui --numprocesses=$(JOBS) --dist=loadfile $(ARGS)
 
 test-contracts: setup ## every release's model repository on a real tritonserver (minutes)

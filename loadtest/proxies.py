@@ -111,7 +111,8 @@ class Proxy(Process):
     def logged(self, prefix: str) -> list[Mapping[str, str]]:
         """Lines of its log: of requests whose ids begin so."""
         lines = [line for line in self.log.read_text("utf-8", "replace").splitlines() if line.startswith("{")]
-        return [line for line in map(json.loads, lines) if line["request_id"].startswith(prefix)]
+        found = map(json.loads, lines)
+        return [line for line in found if (line["request_id"] or "").startswith(prefix)]  # Envoy's null: a bad path
 
     def taker(self, line: Mapping[str, str]) -> str:
         """The address of the gateway that a line of its log names, the last where several were tried."""
