@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.compose import rendered
-from tests.deploy.tools import DEPLOY, absent, system_program
+from tests.deploy.tools import DEPLOY, system_program
+from tests.support.absent import absent
 
 MOUNTED = (
     "nginx/gateway.conf",

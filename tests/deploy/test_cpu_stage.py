@@ -15,7 +15,8 @@ import pytest
 
 from tests.deploy import dockerfiles
 from tests.deploy.compose import EVERYWHERE, FOLDER, render, seconds
-from tests.deploy.tools import ROOT, absent, system_program
+from tests.deploy.tools import ROOT, system_program
+from tests.support.absent import absent
 from tests.support.triton import require
 
 pytestmark = pytest.mark.timeout(300)  # tritonserver and two gateway processes start in one test

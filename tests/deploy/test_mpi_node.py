@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from deploy.images import mpi_node
-from tests.deploy.tools import DEPLOY, absent, system_program
+from tests.deploy.tools import DEPLOY, system_program
+from tests.support.absent import absent
 
 NODE = DEPLOY / "images" / "mpi_node.py"
 SCRIPT = Path(__file__).with_name("two_machines.sh")

@@ -8,16 +8,11 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import pytest
+from tests.support.absent import absent
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 TOOLS = ROOT / "build" / "deploy-tools" / "bin"
-
-
-def absent(what: str) -> None:
-    """Skips by name; in CI everything is there, so that is a failure."""
-    pytest.fail(what) if os.environ.get("CI") == "true" else pytest.skip(what)
 
 
 def tool(name: str) -> str:

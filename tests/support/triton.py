@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
-import pytest
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2, service_pb2, service_pb2_grpc
 
@@ -28,6 +27,7 @@ from loadtest.engine import FOLDER as SCRIPTED_ENGINE
 from loadtest.engine.journal import Journal
 from loadtest.processes import free_port
 from model_repo_builder.triton_log import crash
+from tests.support.absent import absent
 from tests.support.tokenizer import TokenizerFolder
 
 BUILDER = Path(sys.executable).with_name("model-repo-builder")
@@ -94,8 +94,7 @@ def require(*modules: str) -> None:
     """Skip where an optional package is not installed; in CI that is a failure."""
     for module in modules:
         if importlib.util.find_spec(module) is None:
-            reason = f"{module} is not installed: pip install 'qwen-triton-gateway[cpu,dev]'"
-            pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+            absent(f"{module} is not installed: pip install 'qwen-triton-gateway[cpu,dev]'")
 
 
 def build_repository(folder: Path, tokenizer: Path, model: Path, ports: Ports, *flags: str) -> Path:

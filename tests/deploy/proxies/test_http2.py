@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -10,12 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
 from loadtest.ask import CHAT
 from loadtest.proxies import Certificate, Proxy
 from tests.deploy.proxies.client import KEY, scripted
 from tests.deploy.proxies.conftest import Stage, addresses
+from tests.support.absent import absent
 from tests.support.waiting import wait_for
 
 
@@ -23,8 +21,7 @@ from tests.support.waiting import wait_for
 def curl(proxy: Proxy, body: bytes, *flags: str) -> Iterator[subprocess.Popen[bytes]]:
     """A client whose output is the reply."""
     if shutil.which("curl") is None:
-        reason = "curl is not installed: apt-get install curl"
-        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+        absent("curl is not installed: apt-get install curl")
     assert proxy.certificate is not None
     command = ["curl", "--silent", "--no-buffer", "--http2", "--cacert", str(proxy.certificate.cert.parent / "ca.pem")]
     command += ["--header", f"authorization: Bearer {KEY}", "--header", "content-type: application/json"]
