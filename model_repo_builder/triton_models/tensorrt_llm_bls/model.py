@@ -76,11 +76,12 @@ class TritonPythonModel:
     def _stream(self, request: Any, client: ClientSender) -> None:
         """All answers of one request, then an empty one that says that these were all."""
         silence = Silence(self._silence_seconds, lambda: client.finish(_SILENT))
+        asked = request.requested_output_names()
         error = None
         try:
             with closing(self._outputs(request, client.has_left, silence)) as answers:
                 for outputs in answers:
-                    client.send(_response(outputs, request.requested_output_names()))
+                    client.send(_response(outputs, asked))
         except (ValueError, EngineError) as failure:
             error = str(failure)
         except Exception as failure:  # the top of a thread: unanswered, the request would never end
