@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from gateway.settings import Settings
 
+LENGTH = struct.Struct(">I")  # before each settings that a worker is told
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # as prometheus_client reads it
 # A worker finds the modules that its parent found, whatever folder this was started in. What it loads stays: ``serve``.
 _START = (
@@ -64,7 +65,7 @@ class Child:
         if self.control is not None:
             with contextlib.suppress(OSError):  # it ended: seen on the parent's next turn
                 data = pickle.dumps(settings)
-                self.control.sendall(struct.pack(">I", len(data)) + data)
+                self.control.sendall(LENGTH.pack(len(data)) + data)
 
     def lines(self) -> list[bytes] | None:
         """What it said since the last time; None where it will say nothing any more. Waits if nothing came."""

@@ -15,7 +15,6 @@ import pickle
 import shutil
 import signal
 import socket
-import struct
 import sys
 import traceback
 from collections.abc import AsyncGenerator
@@ -24,6 +23,7 @@ import uvloop
 from prometheus_client import values
 
 from gateway import logs
+from gateway.child import LENGTH, METRICS_FOLDER
 from gateway.core.errors import SettingsError
 from gateway.metrics import Metrics
 from gateway.serve import serve
@@ -32,7 +32,6 @@ from gateway.settings import Settings
 logger = logging.getLogger("gateway")
 
 ALIVE_SECONDS = 5.0
-LENGTH = struct.Struct(">I")
 
 
 class Line:
@@ -75,7 +74,7 @@ def main() -> int:
     logs.configure(settings.server.log_level, settings.server.log_format, f"worker-{number}")
     # Values lie in files named by the worker's number, not its process: a replaced worker counts on.
     values.ValueClass = values.MultiProcessValue(lambda: number)  # type: ignore[no-untyped-call]
-    folder = os.environ["PROMETHEUS_MULTIPROC_DIR"]
+    folder = os.environ[METRICS_FOLDER]
     try:
         uvloop.run(_serve(settings, listener, line, folder, number))
     except SettingsError as error:
