@@ -1,11 +1,8 @@
 """The command ``build`` for a checkpoint of a few bytes, with the stand-in of TensorRT-LLM."""
 
 import io
-import select
 import signal
 import sys
-import time
-from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -80,10 +77,3 @@ def build(stand_in: StandIn, model: Path, *more: str) -> Done:
 
 def tools(stand_in: StandIn) -> list[str]:
     return [tool for tool, _ in stand_in.calls()]
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < deadline
-        select.select([], [], [], 0.02)

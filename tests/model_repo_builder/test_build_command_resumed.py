@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from model_repo_builder import lock
-from tests.model_repo_builder.stand_in_build import DEADLINE, FP8, arguments, build, tools, until, write_model
+from tests.model_repo_builder.stand_in_build import DEADLINE, FP8, arguments, build, tools, write_model
 from tests.support.processes import gone
 from tests.support.stand_in_trtllm import install
 from tests.support.stand_in_trtllm.checkpoints import safetensors
+from tests.support.waiting import wait_for
 
 
 @pytest.fixture
@@ -55,13 +56,13 @@ def test_interrupted_and_resumed(
         text=True,
     )
     with process:
-        until(lambda: bool(stand_in.held()) or process.poll() is not None)
+        wait_for(lambda: bool(stand_in.held()) or process.poll() is not None, DEADLINE, "a tool is held")
         held = stand_in.held()
         assert len(held) == 2
         process.send_signal(number)
         _, errors = process.communicate(timeout=DEADLINE)
     assert process.returncode == code
-    until(lambda: all(map(gone, held)))
+    wait_for(lambda: all(map(gone, held)), DEADLINE, "what was held is gone")
     if number != signal.SIGKILL:
         assert f"stopped in stage {stage}: the same command goes on there" in errors
     assert tools(stand_in)[-1] == tool

@@ -1,10 +1,7 @@
 """The runner of a build whose tools fail, or that is stopped or killed: what it says, and how it goes on."""
 
-import select
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +12,7 @@ from model_repo_builder.errors import BuildError, BuildStopped
 from model_repo_builder.stages import PYTHON, Command
 from tests.model_repo_builder.small_stages import build, calls, stages, write_tool
 from tests.support.processes import gone
+from tests.support.waiting import wait_for
 
 DEADLINE = 30
 
@@ -22,13 +20,6 @@ DEADLINE = 30
 @pytest.fixture
 def output(tmp_path: Path) -> Path:
     return write_tool(tmp_path)
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < deadline
-        select.select([], [], [], 0.02)
 
 
 @pytest.mark.parametrize("name", ["convert", "quantize", "engine"])
@@ -104,11 +95,12 @@ from tests.model_repo_builder.small_stages import build
 build(Path({str(output)!r})).run()
 """
     process = subprocess.Popen([sys.executable, "-c", program])
-    until(lambda: (output / "held").exists() and (output / "held").read_text().count(" ") == 1)
+    held = output / "held"
+    wait_for(lambda: held.exists() and held.read_text().count(" ") == 1, DEADLINE, "a tool and its helper are held")
     process.kill()
     process.wait()
     _resume(output, name)
-    until(lambda: all(gone(int(pid)) for pid in (output / "held").read_text().split()))
+    wait_for(lambda: all(gone(int(pid)) for pid in held.read_text().split()), DEADLINE, "both are gone")
 
 
 def _resume(output: Path, name: str) -> None:
