@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,27 +15,11 @@ import pytest
 from gateway.core.keys import hashed
 from loadtest.engine.script import Script
 from tests.gateway.asking import messages
-from tests.gateway.keyed import KEYS, Keyed, Start, keyed_gateways, tables, until
+from tests.gateway.keyed.gateways import KEYS, SECONDS, Keyed, Start, tables
 from tests.gateway.test_serve import refused
 from tests.support.gateway import Gateway, gateway_serving, gateway_toml
-from tests.support.redis import redis_server
 from tests.support.tokenizer import TokenizerFolder
-from tests.support.triton import ScriptedTriton
-
-
-@pytest.fixture(scope="module")
-def start(
-    tmp_path_factory: pytest.TempPathFactory, scripted_triton: ScriptedTriton, tokenizer: TokenizerFolder
-) -> Iterator[Start]:
-    with keyed_gateways(tmp_path_factory, scripted_triton, tokenizer) as starting:
-        yield starting
-
-
-@pytest.fixture(scope="module")
-def keyed(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyed]:
-    """It counts in Redis, where a minute begins with its first request: in memory it may end during a test."""
-    with redis_server(tmp_path_factory.mktemp("counting")) as server:
-        yield start(f'open = ["/metrics"]\nredis = "{server.url}"\nredis_timeout_seconds = 10.0')
+from tests.support.waiting import wait_for
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +63,7 @@ def test_keys_change_while_a_stream_runs(changing: Keyed) -> None:
         lines = stream.iter_lines()
         assert next(lines).startswith("data: ")
         keyed.keys.write_text(tables("bob", "erin"))
-        until(lambda: keyed.chat("alice").status_code == 401, "the old key is still good")
+        wait_for(lambda: keyed.chat("alice").status_code == 401, SECONDS, "the old key is still good")
         assert keyed.chat("erin", model="ensemble").status_code == 200
         assert [line for line in lines if line][-1] == "data: [DONE]", "the stream was let to its end"
 
@@ -89,18 +72,22 @@ def test_a_broken_key_file_keeps_the_old_keys(changing: Keyed) -> None:
     keyed = changing
     whole = tables(*KEYS)
     keyed.keys.write_text(whole)
-    until(lambda: keyed.chat("alice").status_code == 200, "the new keys were not taken up")
+    wait_for(lambda: keyed.chat("alice").status_code == 200, SECONDS, "the new keys were not taken up")
     for said, harm in [
         ("not valid TOML", lambda: keyed.keys.write_text(whole[: len(whole) // 2 + 7])),
         ("nothing else", lambda: keyed.keys.write_text("")),
         ("cannot be read", keyed.keys.unlink),
     ]:
         harm()
-        until(lambda said=said: said in keyed.gateway.log.read_text(), f"the log never said {said!r}")  # type: ignore[misc]
+        wait_for(lambda said=said: said in keyed.gateway.log.read_text(), SECONDS, f"the log never said {said!r}")  # type: ignore[misc]
         assert keyed.chat("alice").status_code == 200
         assert httpx.get(f"{keyed.gateway.api}/models", timeout=30).status_code == 401, "it never becomes open"
     keyed.keys.write_text(tables("boss"))
-    until(lambda: keyed.chat("boss").status_code == 200 and keyed.chat("alice").status_code == 401, "not taken up")
+    wait_for(
+        lambda: keyed.chat("boss").status_code == 200 and keyed.chat("alice").status_code == 401,
+        SECONDS,
+        "not taken up",
+    )
 
 
 def raw(gateway: Gateway, head: bytes) -> bytes:

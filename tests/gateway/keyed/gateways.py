@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from tests.support.gateway import Gateway, gateway_serving, gateway_toml
 from tests.support.tokenizer import TokenizerFolder
 from tests.support.triton import ScriptedTriton
 
+SECONDS = 60  # for what another process does
 KEYS = {
     name: f"qtg-{name}-{'k' * 32}"
     for name in ("alice", "bob", "carol", "dave", "erin", "frank", "gina", "henry", "boss")
@@ -82,10 +82,3 @@ def keyed_gateways(
             return Keyed(gateway, folder / "keys.toml")
 
         yield starting
-
-
-def until(condition: Callable[[], bool], what: str) -> None:
-    """Waits for another process; each look takes a while by itself."""
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, what

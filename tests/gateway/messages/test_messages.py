@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from loadtest.engine.script import Script
-from tests.gateway.anthropic_asking import WEATHER, ask, blocks, both, every_route, seen
 from tests.gateway.asking import messages
+from tests.gateway.messages.asking import WEATHER, ask, blocks, both, every_route, seen
 from tests.support.gateway import Gateway, gateway_serving, gateway_toml
 from tests.support.tokenizer import TokenizerFolder
 from tests.support.triton import ScriptedTriton
@@ -22,12 +22,6 @@ from tests.support.triton import ScriptedTriton
 THINKING = (
     "{%- if enable_thinking is defined and not enable_thinking -%}{{- '<think>\\n\\n</think>\\n\\n' -}}{%- endif -%}"
 )
-
-
-@pytest.fixture(scope="module")
-def client(scripted: Gateway) -> Iterator[anthropic.Anthropic]:
-    with anthropic.Anthropic(base_url=scripted.url, api_key="none", max_retries=0) as client:
-        yield client
 
 
 @pytest.fixture(scope="module")

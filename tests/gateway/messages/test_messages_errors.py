@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +11,11 @@ import httpx
 import pytest
 
 from loadtest.engine.script import Script
-from tests.gateway.anthropic_asking import WEATHER, ask, both
 from tests.gateway.asking import RawClient, messages
+from tests.gateway.messages.asking import WEATHER, ask, both
 from tests.support.gateway import Gateway, gateway_serving
 from tests.support.tokenizer import TokenizerFolder
 from tests.support.triton import Ports, ScriptedTriton
-
-
-@pytest.fixture(scope="module")
-def client(scripted: Gateway) -> Iterator[anthropic.Anthropic]:
-    with anthropic.Anthropic(base_url=scripted.url, api_key="none", max_retries=0) as client:
-        yield client
-
 
 REFUSED = [
     pytest.param({"model": "other"}, anthropic.NotFoundError, "not_found_error", "'other' does not exist", id="model"),

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import anthropic
-import pytest
 
 from loadtest.engine.script import Script, script_text
-from tests.gateway.anthropic_asking import CALL, CALL_TIME, TIME, WEATHER, ask, blocks, both, every_route, seen
 from tests.gateway.asking import messages
+from tests.gateway.messages.asking import CALL, CALL_TIME, TIME, WEATHER, ask, blocks, both, every_route, seen
 from tests.support.gateway import Gateway
 from tests.support.tokenizer import TokenizerFolder
 from tests.support.triton import ScriptedTriton
-
-
-@pytest.fixture(scope="module")
-def client(scripted: Gateway) -> Iterator[anthropic.Anthropic]:
-    with anthropic.Anthropic(base_url=scripted.url, api_key="none", max_retries=0) as client:
-        yield client
 
 
 @both

@@ -11,25 +11,10 @@ import pytest
 
 from loadtest.engine.script import Script
 from tests.gateway.asking import messages
-from tests.gateway.keyed import KEYS, Keyed, Start, keyed_gateways, until
+from tests.gateway.keyed.gateways import KEYS, SECONDS, Keyed, Start
 from tests.support.redis import RedisServer, redis_server
-from tests.support.tokenizer import TokenizerFolder
 from tests.support.triton import ScriptedTriton
-
-
-@pytest.fixture(scope="module")
-def start(
-    tmp_path_factory: pytest.TempPathFactory, scripted_triton: ScriptedTriton, tokenizer: TokenizerFolder
-) -> Iterator[Start]:
-    with keyed_gateways(tmp_path_factory, scripted_triton, tokenizer) as starting:
-        yield starting
-
-
-@pytest.fixture(scope="module")
-def keyed(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyed]:
-    """It counts in Redis, where a minute begins with its first request: in memory it may end during a test."""
-    with redis_server(tmp_path_factory.mktemp("counting")) as server:
-        yield start(f'open = ["/metrics"]\nredis = "{server.url}"\nredis_timeout_seconds = 10.0')
+from tests.support.waiting import wait_for
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +94,7 @@ def test_who_leaves_pays_for_tokens_and_not_for_chunks(keyed: Keyed, scripted_tr
                 if line.startswith("data: "):
                     text += json.loads(line.removeprefix("data: "))["choices"][0]["delta"].get("content", "")
         scripted_triton.journal.wait_for(tag, "end")
-        until(lambda: keyed.gateway.metric("gateway_requests_in_flight", model="direct") == 0, "it is over")
+        wait_for(lambda: keyed.gateway.metric("gateway_requests_in_flight", model="direct") == 0, SECONDS, "it is over")
         after = keyed.chat("henry", Script(text="ok"), max_tokens=1)
         remaining.append(int(limits(after)["remaining-tokens"]))
     spent = [2000 - remaining[0], remaining[0] - remaining[1]]
@@ -130,7 +115,7 @@ def test_a_limit_of_streams(keyed: Keyed) -> None:
         reply = keyed.chat("gina")
         assert (reply.status_code, reply.json()["error"]["code"]) == (429, "rate_limit_exceeded")
         assert keyed.chat("alice").status_code == 200, "everyone else is undisturbed"
-    until(lambda: keyed.chat("gina").status_code == 200, "the place was never given back")
+    wait_for(lambda: keyed.chat("gina").status_code == 200, SECONDS, "the place was never given back")
 
 
 @pytest.mark.timeout(300)  # three gateways start
@@ -148,5 +133,5 @@ def test_gateways_share_limits_and_outlive_their_redis(start: Start, redis: Redi
     assert closed.chat("alice").status_code == 200, "no limits, so nothing to ask Redis"
     assert "is away" in first.gateway.log.read_text()
     redis.start()
-    until(lambda: "is back:" in closed.gateway.log.read_text(), "Redis is back and nobody noticed")
+    wait_for(lambda: "is back:" in closed.gateway.log.read_text(), SECONDS, "Redis is back and nobody noticed")
     assert closed.chat("bob").status_code == 200
