@@ -17,19 +17,21 @@ SOON = 10
 
 @dataclass(slots=True)
 class Inbox:
-    """A reply that keeps what it gets, and when."""
+    """A reply that keeps what it gets, and when, and can be left by its client."""
 
     ids: list[int] = field(default_factory=list)
     log_probs: tuple[float, ...] = ()
     times: list[float] = field(default_factory=list)
     failure: str = ""
     gone: bool = False
+    began: threading.Event = field(default_factory=threading.Event)
     ended: threading.Event = field(default_factory=threading.Event)
 
     def send(self, request: Request, delta: Delta, prefix: tuple[int, ...] = ()) -> None:
-        self.ids += delta.ids
+        self.ids += [*prefix, *delta.ids]
         self.log_probs = delta.log_probs
         self.times.append(time.monotonic())
+        self.began.set()
         if delta.final:
             self.ended.set()
 

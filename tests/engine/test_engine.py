@@ -9,37 +9,12 @@ from typing import Any
 import pytest
 
 from model_repo_builder.triton_models.openvino.request import Request, Sampling
-from model_repo_builder.triton_models.openvino.sequence import Delta
 from model_repo_builder.triton_models.openvino.settings import Settings, read_settings
+from tests.engine.speaker import Inbox
 from tests.support.triton import require
 
 GREEDY = Sampling(True, 1.0, 0, 1.0, None, 1.0, 0.0, 0.0)
 PROMPT = (5, 6, 7, 8)
-
-
-class Inbox:
-    """A reply that keeps what it gets and can be left by its client."""
-
-    def __init__(self) -> None:
-        self.ids: list[int] = []
-        self.failure = ""
-        self.gone = False
-        self.began, self.ended = threading.Event(), threading.Event()
-
-    def send(self, request: Request, delta: Delta, prefix: tuple[int, ...] = ()) -> None:
-        self.ids += [*prefix, *delta.ids]
-        self.began.set()
-        if delta.final:
-            self.ended.set()
-
-    def refuse(self, reason: str) -> None:
-        self.failure = reason
-        self.ended.set()
-
-    fail = refuse
-
-    def is_cancelled(self) -> bool:
-        return self.gone
 
 
 def request(max_tokens: int = 8, *, request_id: str = "", streaming: bool = True) -> Request:
