@@ -21,6 +21,7 @@ from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
 from loadtest.children import die_with_parent
+from model_repo_builder.triton_log import crash
 from model_repo_builder.tritonserver import find_tritonserver, surroundings
 from tests.support.processes import freeze
 from tests.support.triton import Ports, require
@@ -54,6 +55,7 @@ class LoneTriton:
         self._folder, self._repository, self._flags, self._model = folder, repository, flags, model
         self._process: subprocess.Popen[bytes] | None = None
         self._starts = 0
+        self._killed = False
         self._shared = f"lone_{uuid.uuid4().hex[:12]}_"  # its shared memory, which it leaves behind when killed
 
     @property
@@ -68,6 +70,7 @@ class LoneTriton:
         """Until it is ready, in a home of its own each time. From the main thread only: the kernel ends it with the
         thread that started it."""
         self._starts += 1
+        self._killed = False
         home = self._folder / f"home-{self._starts}"
         home.mkdir()
         around = surroundings(installation := find_tritonserver(None, os.environ), home, os.environ)
@@ -102,6 +105,7 @@ class LoneTriton:
 
     def kill(self) -> None:
         """kill -9, and its end."""
+        self._killed = True
         self._signal(signal.SIGKILL)
         self._wait()
 
@@ -110,12 +114,18 @@ class LoneTriton:
         assert self._answers(f"v2/repository/models/{self._model}/{'load' if loaded else 'unload'}", b"{}")
 
     def end(self) -> None:
-        if self._process is not None and self._process.poll() is None:
+        """Fails where it ended by itself, which is why nothing that was asked of it since then had an answer."""
+        if self._process is None:
+            return
+        log = (self._folder / f"tritonserver-{self._starts}.log").read_bytes()
+        itself = crash(log) or (None if self._killed else self._process.poll())
+        if self._process.poll() is None:
             self._signal(signal.SIGCONT)
             self._signal(signal.SIGTERM)
             self._wait()
         for left in Path("/dev/shm").glob(f"{self._shared}*"):
             left.unlink(missing_ok=True)
+        assert itself is None, f"tritonserver ended by itself ({itself}):\n{log[-4000:].decode('utf-8', 'replace')}"
 
     def _signal(self, number: signal.Signals) -> None:
         assert self._process is not None
