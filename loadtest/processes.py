@@ -10,9 +10,7 @@ import contextlib
 import http.client
 import json
 import os
-import random
 import signal
-import socket
 import subprocess
 import time
 import urllib.request
@@ -24,9 +22,7 @@ from loadtest.engine.control import Mood, set_mood
 from loadtest.engine_repository import MAX_MODEL_LEN, MODEL, SEEDLING, NotStarted, build_engine, build_load, program
 from loadtest.measurement import family
 from model_repo_builder.launch import TritonServer
-from model_repo_builder.ports import Ports
-
-_PORTS = (12000, 32000)
+from model_repo_builder.ports import Ports, free_port
 
 
 class Triton:
@@ -37,7 +33,7 @@ class Triton:
     def __init__(self, folder: Path, *, slots: int = 0, lean: bool = True) -> None:
         self.folder = folder
         self.journal = folder / "journal.jsonl"
-        self.ports = Ports(free_port(), free_port(), free_port())
+        self.ports = Ports.free()
         self._control = folder / "mood.json"
         self._repository = folder / "repository"
         self._server: TritonServer | None = None
@@ -247,15 +243,6 @@ def status(port: int, path: str) -> int:
         return 0
     finally:
         connection.close()
-
-
-def free_port() -> int:
-    """One that stays free while its server is away: connections of others begin at ports of the kernel's range, not
-    here."""
-    while True:
-        port = random.randrange(*_PORTS)
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port
 
 
 def _send(pids: Iterable[int], number: signal.Signals) -> None:

@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from loadtest.processes import Process, free_port, status
+from loadtest.processes import Process, status
+from model_repo_builder.ports import free_port
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
 START_SECONDS = 30

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from loadtest.engine_repository import NotStarted
-from loadtest.processes import Process, free_port, status
+from loadtest.processes import Process, status
+from model_repo_builder.ports import free_port
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
 START_SECONDS = 20

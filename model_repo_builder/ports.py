@@ -5,12 +5,14 @@ Knows sockets. Starts nothing.
 
 from __future__ import annotations
 
+import errno
+import random
 import socket
-from contextlib import ExitStack
 from dataclasses import dataclass, fields
 
 from model_repo_builder.errors import LaunchError, SettingsError
 
+_FREE = range(12000, 32000)  # Linux's for connections begin at 32768 (net.ipv4.ip_local_port_range)
 _ANY_ADDRESS = ("0.0.0.0", "::", "")
 
 
@@ -30,10 +32,11 @@ class Ports:
 
     @classmethod
     def free(cls, host: str = "127.0.0.1") -> Ports:
-        """Three that nobody listens on at the moment."""
-        with ExitStack() as stack:
-            sockets = [stack.enter_context(socket.create_server((host, 0))) for _ in fields(cls)]
-            return cls(*(sock.getsockname()[1] for sock in sockets))
+        """Three that nobody listens on."""
+        numbers: set[int] = set()
+        while len(numbers) < len(fields(cls)):
+            numbers.add(free_port(host))
+        return cls(*numbers)
 
     @property
     def numbers(self) -> tuple[int, ...]:
@@ -41,6 +44,20 @@ class Ports:
 
     def shifted(self, distance: int) -> Ports:
         return Ports(*(number + distance for number in self.numbers))
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """One that nobody listens on, and that no connection takes before a server is there, or while it is away: those
+    begin at ports of the kernel's range, not here. OSError where ``host`` is no address of this machine."""
+    while True:
+        port = random.choice(_FREE)
+        try:
+            socket.create_server((host, port)).close()
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+        else:
+            return port
 
 
 def check_ports(host: str, ports: Ports) -> None:

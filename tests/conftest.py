@@ -12,11 +12,12 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from loadtest.engine.journal import Journal
+from model_repo_builder.ports import Ports
 from tests.support.engine_client import EngineClient
 from tests.support.signals import SignalStack
 from tests.support.tiny_qwen import write_tiny_qwen
 from tests.support.tokenizer import TokenizerFolder, write_tokenizer
-from tests.support.triton import Ports, ScriptedTriton, Triton, build_repository, require, running, script_engine
+from tests.support.triton import ScriptedTriton, Triton, build_repository, require, running, script_engine
 from tests.support.watch import Watch, watching
 
 # How long an example takes says how busy the machine is.

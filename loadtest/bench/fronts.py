@@ -19,7 +19,8 @@ from loadtest.bench.figures import Figures, Job, figures
 from loadtest.bench.replay import Pace
 from loadtest.children import start
 from loadtest.engine_repository import SEEDLING, NotStarted
-from loadtest.processes import Gateway, Process, free_port, status
+from loadtest.processes import Gateway, Process, status
+from model_repo_builder.ports import free_port
 
 MODEL = "bench"
 _RUN_SECONDS = 300

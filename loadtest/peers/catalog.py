@@ -17,7 +17,8 @@ from loadtest.bench.fronts import MODEL, Emitter, config, emitter_path
 from loadtest.engine_repository import SEEDLING
 from loadtest.peers.environments import Wanted
 from loadtest.peers.peer import START_SECONDS, Peer, Place, Running, served, write_json
-from loadtest.processes import Gateway, free_port, status
+from loadtest.processes import Gateway, status
+from model_repo_builder.ports import free_port
 
 _SGLANG = Wanted("sglang-router", (("sglang-router==0.3.2",),))
 _SMG = Wanted("smg", (("smg==1.13.0",),))

@@ -19,7 +19,8 @@ from loadtest.bench.replay import Pace
 from loadtest.engine_repository import NotStarted
 from loadtest.peers.environments import Environment, NotInstalled, Tell, prepare
 from loadtest.peers.peer import Load, Peer, Place, Running, served
-from loadtest.processes import Gateway, free_port, status
+from loadtest.processes import Gateway, status
+from model_repo_builder.ports import free_port
 
 _WARM_STREAMS = 8
 _RECORDED_TOKENS = 64

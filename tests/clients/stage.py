@@ -14,9 +14,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from loadtest.engine_repository import MODEL, SEEDLING, NotStarted, program
-from loadtest.processes import Gateway, Triton, free_port, model_toml
+from loadtest.processes import Gateway, Triton, model_toml
 from model_repo_builder.launch import TritonServer
-from model_repo_builder.ports import Ports
+from model_repo_builder.ports import Ports, free_port
 from tests.clients.programs.stage import Stage
 
 SCRIPTED, REAL = "direct", "seedling"

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from model_repo_builder.ports import Ports
 from tests.support.gateway import Gateway, gateway_serving, gateway_toml
 from tests.support.tokenizer import TokenizerFolder
-from tests.support.triton import Ports
 
 PATIENCE = 20.0  # seconds for anything that is expected to happen
 HEADERS = 20  # the edge's bounds in these tests

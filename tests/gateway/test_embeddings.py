@@ -19,13 +19,14 @@ from tokenizers.processors import TemplateProcessing
 
 from gateway.embedding_tokenizer import JsonTokenizer
 from loadtest.engine.journal import Journal
+from model_repo_builder.ports import Ports
 from tests.gateway.asking import RawClient
 from tests.sdk.processes import checked, openai_of
 from tests.support.embedding_engine.numbers import SIZE, text_vector, token_vectors
 from tests.support.embedding_triton import BATCH, write_embedding_repository
 from tests.support.gateway import Gateway, gateway_serving
 from tests.support.tokenizer import TokenizerFolder
-from tests.support.triton import Ports, require, running
+from tests.support.triton import require, running
 
 TEXTS = ["hi", "The quick brown fox jumps over the lazy dog.", "聪明的 😀", "a", " \n", "one two three four five"]
 LONGEST = 64

@@ -11,11 +11,12 @@ from openai import BadRequestError, OpenAI
 
 from loadtest.engine.journal import Journal
 from loadtest.engine.script import Script
+from model_repo_builder.ports import Ports
 from tests.gateway.asking import RawClient, ask, messages
 from tests.support.gateway import Gateway, gateway_serving
 from tests.support.llmapi_triton import write_llmapi_repository
 from tests.support.tokenizer import TokenizerFolder
-from tests.support.triton import Ports, require, running
+from tests.support.triton import require, running
 
 both = pytest.mark.parametrize("stream", [True, False], ids=["stream", "collected"])
 models = pytest.mark.parametrize("model", ["auto", "named", "undecoupled"])

@@ -12,10 +12,11 @@ import pytest
 from openai import OpenAI
 
 from loadtest.engine.script import Script
+from model_repo_builder.ports import Ports
 from tests.gateway.asking import messages
 from tests.support.gateway import GATEWAY, gateway_serving, gateway_toml
 from tests.support.tokenizer import TokenizerFolder
-from tests.support.triton import Ports, ScriptedTriton
+from tests.support.triton import ScriptedTriton
 
 
 def refused(*flags: str) -> str:

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from loadtest.engine.script import Script, script_text
+from model_repo_builder.ports import Ports
 from tests.support.engine_client import EngineClient
 from tests.support.tokenizer import TokenizerFolder
-from tests.support.triton import BUILDER, Ports, build_repository, require, script_engine
+from tests.support.triton import BUILDER, build_repository, require, script_engine
 
 STEP = 7
 

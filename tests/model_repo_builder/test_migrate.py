@@ -16,6 +16,7 @@ from model_repo_builder.doctor.examine import examine
 from model_repo_builder.doctor.subject import Machine, read_repository
 from model_repo_builder.errors import BuilderError
 from model_repo_builder.migrate import Migration, migrate
+from model_repo_builder.ports import Ports
 from tests.gateway.asking import ask
 from tests.model_repo_builder.doctor.repositories import (
     edit,
@@ -28,7 +29,7 @@ from tests.model_repo_builder.test_qwen import checkpoint
 from tests.support.gateway import gateway_serving
 from tests.support.llmapi_triton import HERE
 from tests.support.tokenizer import TokenizerFolder
-from tests.support.triton import Ports, require, running, set_parameters
+from tests.support.triton import require, running, set_parameters
 
 SHARED = Path(__file__).parents[3] / "shared" / "contracts" / "triton_repo_llmapi_main.json"
 

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from model_repo_builder.ports import Ports
 from tests.gateway.conftest import ROUTES
 from tests.sdk.processes import checked
 from tests.support.gateway import Gateway, gateway_serving, gateway_toml
 from tests.support.tokenizer import TokenizerFolder
-from tests.support.triton import Ports, ScriptedTriton
+from tests.support.triton import ScriptedTriton
 
 Run = Callable[[str, Path | None], dict[str, str | None]]
 

@@ -21,10 +21,11 @@ from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
 from loadtest.children import die_with_parent
+from model_repo_builder.ports import Ports
 from model_repo_builder.triton_log import crash
 from model_repo_builder.tritonserver import find_tritonserver, surroundings
 from tests.support.processes import freeze
-from tests.support.triton import Ports, require
+from tests.support.triton import require
 
 MODEL = "meter"
 START_SECONDS = 60

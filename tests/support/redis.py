@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from loadtest.children import die_with_parent
-from loadtest.processes import free_port
+from model_repo_builder.ports import free_port
 from tests.support.absent import absent
 from tests.support.processes import freeze
 

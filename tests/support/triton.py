@@ -25,28 +25,13 @@ from tritonclient.grpc import model_config_pb2, service_pb2, service_pb2_grpc
 from loadtest.children import die_with_parent
 from loadtest.engine import FOLDER as SCRIPTED_ENGINE
 from loadtest.engine.journal import Journal
-from loadtest.processes import free_port
+from model_repo_builder.ports import Ports
 from model_repo_builder.triton_log import crash
 from tests.support.absent import absent
 from tests.support.tokenizer import TokenizerFolder
 
 BUILDER = Path(sys.executable).with_name("model-repo-builder")
 START_TIMEOUT = 120
-
-
-@dataclass(frozen=True, slots=True)
-class Ports:
-    grpc: int
-    http: int
-    metrics: int
-
-    @classmethod
-    def free(cls) -> "Ports":
-        """Three that no connection of another test takes before the server is there."""
-        numbers: set[int] = set()
-        while len(numbers) < 3:
-            numbers.add(free_port())
-        return cls(*numbers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,12 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from loadtest.engine.journal import Journal
+from model_repo_builder.ports import Ports
 from tests.gateway.core.test_keys import BOB, table
 from tests.gateway.features import features_toml
 from tests.support.gateway import Gateway, gateway_serving, gateway_toml
 from tests.support.tokenizer import TokenizerFolder
-from tests.support.triton import Ports, ScriptedTriton
+from tests.support.triton import ScriptedTriton
 from tests.ui.chromium import PATIENCE, Watch, chromium
 from tests.ui.visitor import Visitor
 

@@ -15,8 +15,9 @@ from loadtest.engine_repository import program
 from loadtest.faults.result import Result
 from loadtest.faults.scenario import NotHere, Scenario
 from loadtest.faults.stage import SETTINGS, Stage, Watch
-from loadtest.processes import Gateway, Process, Triton, free_port, model_toml, status
+from loadtest.processes import Gateway, Process, Triton, model_toml, status
 from loadtest.proxies import Nginx
+from model_repo_builder.ports import free_port
 
 # As deploy/proxies.md asks of gateways behind a proxy, in less time.
 _DRAIN = "[server]\ndrain_seconds = 2\n"

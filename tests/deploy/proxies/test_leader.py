@@ -15,9 +15,10 @@ import pytest
 from loadtest.engine.journal import Journal
 from loadtest.engine_repository import MODEL
 from loadtest.faults.stage import LETTERS
-from loadtest.processes import Gateway, Triton, free_port, model_toml
+from loadtest.processes import Gateway, Triton, model_toml
 from loadtest.proxies import Leader, Nginx
 from model_repo_builder.nginx import nginx_conf
+from model_repo_builder.ports import free_port
 from tests.deploy.proxies.client import Asked, scripted, text_of, whole
 from tests.deploy.proxies.conftest import kill, needs
 from tests.support.waiting import wait_for

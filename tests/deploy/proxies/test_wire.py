@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.processes import free_port, status
+from loadtest.processes import status
 from loadtest.proxies import Certificate, Nginx, Proxy
+from model_repo_builder.ports import free_port
 from tests.deploy.proxies.client import Asked
 from tests.deploy.proxies.listener import Came, Listener
 from tests.support.waiting import wait_for

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
+from model_repo_builder.ports import Ports
 from tests.conftest import SEEDLING
 from tests.support.embedding_triton import write_embedding_repository
 from tests.support.gateway import GATEWAY, Gateway, gateway_serving, gateway_toml
-from tests.support.triton import Ports, Triton, require, running
+from tests.support.triton import Triton, require, running
 
 # What nothing shows where all goes well, and there are neither keys nor embeddings.
 QUIET = {"conduct.error-events", "conduct.retry-after"}

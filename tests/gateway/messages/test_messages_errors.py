@@ -11,11 +11,12 @@ import httpx
 import pytest
 
 from loadtest.engine.script import Script
+from model_repo_builder.ports import Ports
 from tests.gateway.asking import RawClient, messages
 from tests.gateway.messages.asking import WEATHER, ask, both
 from tests.support.gateway import Gateway, gateway_serving
 from tests.support.tokenizer import TokenizerFolder
-from tests.support.triton import Ports, ScriptedTriton
+from tests.support.triton import ScriptedTriton
 
 REFUSED = [
     pytest.param({"model": "other"}, anthropic.NotFoundError, "not_found_error", "'other' does not exist", id="model"),

@@ -14,7 +14,8 @@ from loadtest.peers.catalog import FLOOR, PEERS
 from loadtest.peers.environments import NotInstalled
 from loadtest.peers.peer import Load, Peer, Place, Running, Served, served
 from loadtest.peers.turns import take_turns
-from loadtest.processes import free_port, status
+from loadtest.processes import status
+from model_repo_builder.ports import free_port
 from tests.support.processes import gone
 from tests.support.waiting import wait_for
 

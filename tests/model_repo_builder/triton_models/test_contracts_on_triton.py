@@ -19,12 +19,13 @@ from tritonclient.grpc import model_config_pb2, service_pb2, service_pb2_grpc
 from loadtest.engine.journal import Journal
 from loadtest.engine.script import Script, script_text
 from model_repo_builder.contract import Contract, extend, load, releases
+from model_repo_builder.ports import Ports
 from tests.gateway.asking import ask
 from tests.model_repo_builder.shapes import write_engine
 from tests.model_repo_builder.triton_models.calls import call
 from tests.support.gateway import Gateway, gateway_serving, gateway_toml
 from tests.support.tokenizer import TokenizerFolder
-from tests.support.triton import Ports, ScriptedTriton, build_engine_repository, require, running, script_engine
+from tests.support.triton import ScriptedTriton, build_engine_repository, require, running, script_engine
 
 ORDINARY = ("v0.10.0", "v0.16.0", "v1.1.0rc6")
 CONTRACTS = releases() if os.environ.get("TEST_CONTRACTS") == "all" else ORDINARY

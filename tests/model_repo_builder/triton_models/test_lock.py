@@ -17,10 +17,11 @@ from tritonclient.grpc import model_config_pb2
 
 from loadtest.engine.journal import Journal
 from loadtest.engine.script import Script, script_text
+from model_repo_builder.ports import Ports
 from tests.model_repo_builder.triton_models.calls import PATIENCE, call
 from tests.support.lock_watch import WORDS, lock_watch
 from tests.support.tokenizer import TokenizerFolder
-from tests.support.triton import Ports, ScriptedTriton, build_repository, require, running, script_engine
+from tests.support.triton import ScriptedTriton, build_repository, require, running, script_engine
 
 CARELESS = Path(__file__).parents[2] / "support" / "careless" / "model.py"
 MODELS = ["ensemble", "tensorrt_llm_bls"]

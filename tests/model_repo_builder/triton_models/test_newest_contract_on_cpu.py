@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from model_repo_builder.ports import Ports
 from tests.gateway.asking import ask
 from tests.support.gateway import Gateway, gateway_serving, gateway_toml
 from tests.support.tokenizer import TokenizerFolder
-from tests.support.triton import Ports, build_repository, require, running
+from tests.support.triton import build_repository, require, running
 
 ROUTES = ["direct", "ensemble", "bls"]
 
