@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,12 +21,6 @@ PATIENCE = 30.0  # seconds for anything that is expected to happen
 def running(gateway: Gateway, script: Script, **fields: Any) -> RawClient:
     """A streamed chat of model "direct" on a connection of its own."""
     return RawClient(gateway, {"model": "direct", "messages": messages(script), "stream": True, **fields})
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
 
 
 def ready(gateway: Gateway) -> int:

@@ -18,9 +18,10 @@ from gateway.core.errors import SettingsError
 from gateway.tls import ServerTls
 from loadtest.engine.script import Script
 from tests.gateway.asking import messages
-from tests.gateway.processes import Start, until
+from tests.gateway.processes import Start
 from tests.support.certificates import Authority, Pair
 from tests.support.gateway import GATEWAY, Gateway
+from tests.support.waiting import until
 
 
 @pytest.fixture

@@ -14,11 +14,11 @@ import pytest
 
 from loadtest.engine.script import Script
 from tests.gateway.asking import RawClient, messages
-from tests.gateway.processes import until
 from tests.gateway.programs.collecting import MARK
 from tests.support.gateway import Gateway, gateway_serving, gateway_toml
 from tests.support.tokenizer import TokenizerFolder
 from tests.support.triton import ScriptedTriton
+from tests.support.waiting import until
 
 # What 3.10's own asyncio and contextlib leave where a task is cancelled or fails, nobody but the collector finds.
 newer_python = pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 leaves cycles after errors itself")

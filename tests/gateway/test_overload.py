@@ -5,9 +5,8 @@ knowing when to come again.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -18,6 +17,7 @@ from tests.gateway.asking import RawClient, messages
 from tests.support.gateway import Gateway, gateway_serving, gateway_toml
 from tests.support.tokenizer import TokenizerFolder
 from tests.support.triton import ScriptedTriton
+from tests.support.waiting import until
 
 CAPACITY, PLACES = 2, 4
 PATIENCE = 30.0  # seconds for anything that is expected to happen
@@ -89,9 +89,9 @@ def test_who_leaves_the_queue_never_reaches_the_engine(gateway: Gateway, scripte
         journal.wait_for(f"holds-{n}", "hang")
     left = gateway.metric("gateway_not_admitted_total", model="direct", reason="left")
     waiting = RawClient(gateway, body("left-the-queue", text="x"))
-    _until(lambda: gateway.metric("gateway_queue_requests", model="direct") == 1)
+    until(lambda: gateway.metric("gateway_queue_requests", model="direct") == 1)
     waiting.leave()
-    _until(lambda: gateway.metric("gateway_queue_requests", model="direct") == 0)
+    until(lambda: gateway.metric("gateway_queue_requests", model="direct") == 0)
     assert gateway.metric("gateway_not_admitted_total", model="direct", reason="left") == left + 1
     for client in running:
         client.leave()
@@ -105,14 +105,8 @@ def test_the_queue_moves_on_when_one_that_runs_is_cancelled(gateway: Gateway, sc
     for n in range(CAPACITY):
         scripted_triton.journal.wait_for(f"ends-{n}", "hang")
     waiting = RawClient(gateway, body("moves-on", text="at last"))
-    _until(lambda: gateway.metric("gateway_queue_requests", model="direct") == 1)
+    until(lambda: gateway.metric("gateway_queue_requests", model="direct") == 1)
     running.pop().leave()
     waiting.read_until(b"at last")
     for client in (*running, waiting):
         client.leave()
-
-
-def _until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline

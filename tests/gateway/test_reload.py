@@ -13,8 +13,9 @@ from gateway.lineup import unreloaded
 from gateway.settings import Settings
 from loadtest.engine.script import Script
 from tests.gateway.asking import ask
-from tests.gateway.processes import Start, running, until, workers
+from tests.gateway.processes import Start, running, workers
 from tests.support.gateway import Gateway
+from tests.support.waiting import until
 
 ADDED = '[[models]]\nname = "added"\nroute = "ensemble"\n'
 

@@ -10,8 +10,9 @@ import httpx
 
 from loadtest.engine.script import Script
 from tests.gateway.asking import messages
-from tests.gateway.processes import PATIENCE, Start, ready, running, until
+from tests.gateway.processes import PATIENCE, Start, ready, running
 from tests.support.triton import ScriptedTriton
+from tests.support.waiting import until
 
 
 def test_a_stream_finishes_within_the_grace_time(start: Start, scripted_triton: ScriptedTriton) -> None:

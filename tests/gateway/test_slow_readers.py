@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from tests.support.gateway import Gateway, gateway_serving, gateway_toml
 from tests.support.sse import DONE, read_events
 from tests.support.tokenizer import TokenizerFolder
 from tests.support.triton import ScriptedTriton
+from tests.support.waiting import until
 
 PATIENCE = 20.0  # seconds for anything that is expected to happen
 TOKENS = 1500
@@ -96,12 +96,6 @@ class SlowClient:
         except ConnectionResetError:
             pass
         return data, False
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
 
 
 def outcomes(gateway: Gateway, outcome: str) -> float:

@@ -12,9 +12,10 @@ import pytest
 
 from loadtest.engine.script import Script
 from tests.gateway.asking import ask, messages
-from tests.gateway.processes import PATIENCE, Start, environment, holder, ready, running, until, workers
+from tests.gateway.processes import PATIENCE, Start, environment, holder, ready, running, workers
 from tests.support.gateway import GATEWAY, Gateway
 from tests.support.processes import gone
+from tests.support.waiting import until
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 

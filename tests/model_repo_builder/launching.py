@@ -6,27 +6,19 @@ It knows the command's flags and the stand-ins' record of calls. It must not kno
 import json
 import os
 import random
-import select
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from tests.support.processes import gone
+from tests.support.waiting import until
 
 DEADLINE = 30
 STEP = "--port-step=3"
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < deadline
-        select.select([], [], [], 0.02)
 
 
 def calls(program: Path) -> list[dict[str, Any]]:

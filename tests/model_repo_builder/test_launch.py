@@ -3,14 +3,11 @@
 import contextlib
 import os
 import re
-import select
 import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,6 +16,7 @@ from model_repo_builder.errors import LaunchError
 from model_repo_builder.launch import Progress, TritonServer
 from model_repo_builder.ports import Ports
 from tests.support.triton import require
+from tests.support.waiting import until
 
 CONFIG = """
 name: "m" backend: "python" max_batch_size: 1
@@ -45,14 +43,6 @@ def write_repository(folder: Path, initialize: str = "pass", config: str = CONFI
 @pytest.fixture(autouse=True)
 def _needs_a_tritonserver() -> None:
     require("pytriton")
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Waits for what another process does, which has nothing to wait on."""
-    deadline = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < deadline
-        select.select([], [], [], 0.02)
 
 
 def command_line(process: Path) -> str:

@@ -16,10 +16,10 @@ from tests.model_repo_builder.launching import (
     command,
     launched,
     nothing_left,
-    until,
 )
 from tests.model_repo_builder.stand_ins import write_mpirun, write_tritonserver
 from tests.model_repo_builder.test_served_engine import write_engine, write_model
+from tests.support.waiting import until
 
 
 @pytest.fixture

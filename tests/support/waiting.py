@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 
+PATIENCE_SECONDS = 30  # for what is expected to happen soon
 _PAUSE_SECONDS = 0.05
 
 
@@ -13,3 +14,8 @@ def wait_for(look: Callable[[], bool], seconds: float, what: str) -> None:
     while not look():
         assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
         threading.Event().wait(_PAUSE_SECONDS)
+
+
+def until(look: Callable[[], bool]) -> None:
+    """The same, where the question says what it waits for."""
+    wait_for(look, PATIENCE_SECONDS, "what the line above asks for")
