@@ -73,6 +73,12 @@ _INFERENCE_POOL = _closed(
         failureMode=_choice("FailOpen", "FailClose"),
     ),
 )
+# Of the headers of requests alone, and what is taken out of them.
+_HEADER_FILTER = _closed(
+    ("type", "requestHeaderModifier"),
+    type=_choice("RequestHeaderModifier"),
+    requestHeaderModifier=_closed(("remove",), remove=_list({"type": "string", "pattern": r"^[A-Za-z0-9-]+$"})),
+)
 _HTTP_ROUTE = _closed(
     ("parentRefs", "rules"),
     parentRefs=_list(_closed(("name",), name=NAME, namespace=NAME, sectionName=NAME)),
@@ -90,6 +96,7 @@ _HTTP_ROUTE = _closed(
                     ),
                 )
             ),
+            filters=_list(_HEADER_FILTER),
             timeouts=_closed((), request=GO_DURATION, backendRequest=GO_DURATION),
             backendRefs=_list(
                 {

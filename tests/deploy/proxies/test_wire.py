@@ -52,6 +52,8 @@ def test_what_a_gateway_gets(kind: type[Proxy], tmp_path: Path) -> None:
         "x-session-id": "talk",
         "connection": "upgrade",
         "upgrade": "h2c",
+        "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        "tracestate": "mine=1",
     }
     with in_front(kind, tmp_path, [GOOD]) as (proxy, came):
         Asked(proxy.url, BODY, path="/v1/messages?beta=true", headers=lies).body()
@@ -68,7 +70,7 @@ def test_what_a_gateway_gets(kind: type[Proxy], tmp_path: Path) -> None:
     }
     assert {name: only.headers.get(name) for name in expected} == expected
     assert "authorization" in only.headers
-    assert not {"upgrade", "te", "expect", "transfer-encoding"} & set(only.headers)
+    assert not {"upgrade", "te", "expect", "transfer-encoding", "traceparent", "tracestate"} & set(only.headers)
     # HAProxy leaves the word there, which means nothing without the header.
     assert only.headers.get("connection", "keep-alive") in ("keep-alive", "upgrade")
     assert not [name for name in only.headers if name.startswith("x-envoy")]
