@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
+from typing import Any, TypeVar
 
 from gateway.commands.check.chat import REASONS
 from gateway.commands.check.exchange import DONE, text_of
 from gateway.commands.check.target import COUNT, Target
 from gateway.commands.check.verdict import NotApplicable, check, need, reach, shown
 
+T = TypeVar("T")
+
+_FEW = 2  # pieces: of a text of any length they may be its beginning and all the rest
+_LENGTHS = (200, 199, 198)  # tokens; each is another question
 CONSTANT = ("id", "created", "model", "system_fingerprint")
 
 
@@ -119,18 +125,32 @@ def length(target: Target) -> None:
     need(found == "length", '"length" at max_tokens', found)
 
 
+def _in_pieces(target: Target, of: Callable[[list[dict[str, Any]]], list[T]]) -> list[T]:
+    """The pieces of a longer answer, as ``of`` finds them in its deltas. A server that has much to do sends together
+    what came together, so one that came in few pieces is asked for again."""
+    for most in _LENGTHS:
+        found = of(target.stream(COUNT, max_tokens=most).deltas)
+        if len(found) > _FEW:
+            break
+    return found
+
+
+def _not_empty(deltas: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [each for each in deltas if any(each.values()) and "role" not in each]
+
+
 @check("stream.pieces", "Text that comes all at once is no stream to who waits for it.")
 def pieces(target: Target) -> None:
-    found = [each for each in target.stream(COUNT, max_tokens=200).deltas if any(each.values()) and "role" not in each]
+    found = _in_pieces(target, _not_empty)
     if sum(len(str(each)) for each in found) < 60:
         raise NotApplicable("the model says too little")
-    need(len(found) > 2, "text in several chunks", f"{len(found)}")
+    need(len(found) > _FEW, "text in several chunks", f"{len(found)}")
 
 
 @check("stream.news-only", "A delta is what is new; the whole text each time is written again and again.")
 def news_only(target: Target) -> None:
-    texts = text_of(target.stream(COUNT, max_tokens=200).deltas)
-    if len(texts) < 3:
+    texts = _in_pieces(target, text_of)
+    if len(texts) <= _FEW:
         raise NotApplicable("the model says too little")
     cumulative = all(later.startswith(earlier) and later != earlier for earlier, later in pairwise(texts))
     need(not cumulative, "deltas", f"the text so far in each chunk: {shown(texts[:3])}")

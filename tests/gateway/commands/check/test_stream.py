@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from gateway.commands.check.verdict import State
 from tests.gateway.commands.check.conforming import Said, error
-from tests.gateway.commands.check.wrong import Edit, asked, chunks, names, noticed, put, streams, wrong
+from tests.gateway.commands.check.wrong import Edit, asked, chunks, judged, names, noticed, put, streams, wrong
 from tests.gateway.commands.servers import Request
 
 # What every check of a stream that cannot be read at all misses.
@@ -40,6 +41,12 @@ def in_one_piece(said: Said) -> None:
     for chunk in text[1:]:
         text[0]["choices"][0]["delta"]["content"] += chunk["choices"][0]["delta"]["content"]
         events(said).remove(chunk)
+
+
+def in_one_piece_once(request: Request, said: Said) -> None:
+    """As a server with much to do may send what came together."""
+    if said.events and request.json.get("max_tokens") == 200:
+        in_one_piece(said)
 
 
 def half_a_character(request: Request, said: Said) -> None:
@@ -128,6 +135,7 @@ WRONG = [
     wrong("text-at-the-end", streams(lambda said: said.deltas[-1].update(content="x")), "stream.finish"),
     wrong("cumulative", streams(cumulative), "stream.news-only"),
     wrong("in-one-piece", streams(in_one_piece), "stream.pieces"),
+    wrong("in-one-piece-once", in_one_piece_once),
     wrong("half-a-character", half_a_character, "stream.characters"),
     wrong("unasked-usage", unasked_usage, "stream.no-usage"),
     wrong(
@@ -150,6 +158,18 @@ WRONG = [
     wrong("busy-for-an-hour", busy, "completions.finish", "completions.stream", "conduct.retry-after"),
     wrong("breaks-when-left", asked(gone_after_leaving, max_tokens=5), "conduct.leave"),
 ]
+
+
+def test_text_that_came_in_one_piece_after_many_of_thinking_is_asked_for_again() -> None:
+    def change(request: Request, said: Said) -> Said:
+        if said.events and request.json.get("max_tokens") == 200:
+            in_one_piece(said)
+            thought = {"index": 0, "delta": {"reasoning_content": "so"}, "finish_reason": None}
+            said.events[1:1] = [{**said.chunks[0], "choices": [thought]} for _ in range(3)]
+        return said
+
+    (verdict,) = [each for each in judged(change) if each.check.name == "stream.news-only"]
+    assert verdict.state is State.OK
 
 
 @pytest.mark.parametrize(("edit", "checks"), WRONG)
