@@ -120,7 +120,7 @@ def test_the_engine_is_read_on_and_the_client_catches_up(patient: Gateway) -> No
     quick = ask(patient, script, stream=False, max_tokens=TOKENS)
     before = outcomes(patient, "length")
     with SlowClient(patient, script) as client:
-        until(lambda: outcomes(patient, "length") == before + 1)
+        until(lambda: outcomes(patient, "length") == before + 1, PATIENCE)
         reply, whole = client.rest()
     assert whole
     events = [event.data for event in read_events(body_of(reply))]
@@ -138,7 +138,7 @@ def test_an_error_comes_after_all_that_waited(patient: Gateway) -> None:
     before = outcomes(patient, "upstream_error")
     script = Script(tag="slow-error", text="one two three ", repeat=True, error_after=1200)
     with SlowClient(patient, script) as client:
-        until(lambda: outcomes(patient, "upstream_error") == before + 1)
+        until(lambda: outcomes(patient, "upstream_error") == before + 1, PATIENCE)
         reply, whole = client.rest()
     assert whole
     events = [event.data for event in read_events(body_of(reply))]
@@ -158,7 +158,7 @@ def test_nobody_else_notices(patient: Gateway, scripted_triton: ScriptedTriton) 
             scripted_triton.journal.wait_for(script.tag, "first")
         answer = ask(patient, Script(text="the answer of somebody quick"), max_tokens=50)
         assert answer.text == "the answer of somebody quick"
-        until(lambda: outcomes(patient, "length") == before + 8)
+        until(lambda: outcomes(patient, "length") == before + 8, PATIENCE)
 
 
 def test_too_much_that_waits_is_a_cancel(strict: Gateway, scripted_triton: ScriptedTriton) -> None:
@@ -166,7 +166,7 @@ def test_too_much_that_waits_is_a_cancel(strict: Gateway, scripted_triton: Scrip
     before = outcomes(strict, "cancelled")
     with SlowClient(strict, Script(tag=tag, text="one two three ", repeat=True, delay_ms=1)) as client:
         scripted_triton.journal.wait_for(tag, "cancel")
-        until(lambda: outcomes(strict, "cancelled") == before + 1)
+        until(lambda: outcomes(strict, "cancelled") == before + 1, PATIENCE)
         reply, whole = client.rest()
     assert not whole
     assert b"[DONE]" not in reply
@@ -178,7 +178,7 @@ def test_a_client_that_stands_still_is_dropped(strict: Gateway, scripted_triton:
     before = outcomes(strict, "cancelled")
     with SlowClient(strict, Script(tag=tag, text="one two three ", chunk=800, hang_after=800, repeat=True)) as client:
         scripted_triton.journal.wait_for(tag, "cancel")
-        until(lambda: outcomes(strict, "cancelled") == before + 1)
+        until(lambda: outcomes(strict, "cancelled") == before + 1, PATIENCE)
         assert not client.rest()[1]
     assert "read nothing for 1 s" in strict.log.read_text()
 
@@ -186,8 +186,8 @@ def test_a_client_that_stands_still_is_dropped(strict: Gateway, scripted_triton:
 def test_an_answer_that_is_whole_does_not_wait_for_ever_either(strict: Gateway) -> None:
     before, dropped = outcomes(strict, "length"), strict.log.read_text().count("read nothing")
     with SlowClient(strict, Script(tag="slow-whole", text="one two three ", chunk=TOKENS, repeat=True)) as client:
-        until(lambda: outcomes(strict, "length") == before + 1)
-        until(lambda: strict.log.read_text().count("read nothing") > dropped)
+        until(lambda: outcomes(strict, "length") == before + 1, PATIENCE)
+        until(lambda: strict.log.read_text().count("read nothing") > dropped, PATIENCE)
         assert not client.rest()[1]
 
 

@@ -162,7 +162,7 @@ def test_however_the_command_ends_nothing_is_left(tmp_path: Path, number: signal
             assert process.wait(DEADLINE) == code
         finally:
             process.kill()
-    until(lambda: processes(repository) == [] and leftovers(prefix) == [])
+    until(lambda: processes(repository) == [] and leftovers(prefix) == [], DEADLINE)
 
 
 @pytest.mark.parametrize("hangs", [False, True], ids=["ends", "hangs"])
@@ -173,7 +173,7 @@ def test_a_crash_is_said_and_ends_it(tmp_path: Path, number: signal.Signals, han
         try:
             assert process.stderr is not None
             os.kill(server_of(repository), number)
-            until(lambda: f"Signal ({number.value}) received.".encode() in log.read_bytes())
+            until(lambda: f"Signal ({number.value}) received.".encode() in log.read_bytes(), DEADLINE)
             if hangs:
                 with contextlib.suppress(StopIteration, ProcessLookupError):  # it may have been faster
                     os.kill(server_of(repository), signal.SIGSTOP)
@@ -182,7 +182,7 @@ def test_a_crash_is_said_and_ends_it(tmp_path: Path, number: signal.Signals, han
         finally:
             process.kill()
     assert f"error: tritonserver crashed ({number.name}) and was ended" in said
-    until(lambda: not processes(repository))
+    until(lambda: not processes(repository), DEADLINE)
 
 
 def server_of(repository: Path) -> int:

@@ -16,6 +16,6 @@ def wait_for(look: Callable[[], bool], seconds: float, what: str) -> None:
         threading.Event().wait(_PAUSE_SECONDS)
 
 
-def until(look: Callable[[], bool]) -> None:
+def until(look: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
     """The same, where the question says what it waits for."""
-    wait_for(look, PATIENCE_SECONDS, "what the line above asks for")
+    wait_for(look, seconds, "what the line above asks for")
