@@ -22,10 +22,9 @@ from tritonclient.grpc import model_config_pb2
 
 from loadtest.children import die_with_parent
 from model_repo_builder.ports import Ports
-from model_repo_builder.triton_log import crash
 from model_repo_builder.tritonserver import find_tritonserver, surroundings
 from tests.support.processes import freeze
-from tests.support.triton import require
+from tests.support.triton import check_running, require
 
 MODEL = "meter"
 START_SECONDS = 60
@@ -67,6 +66,11 @@ class LoneTriton:
     def metrics(self) -> str:
         return f"http://127.0.0.1:{self.ports.metrics}/metrics"
 
+    @property
+    def _log(self) -> Path:
+        """Of the last start."""
+        return self._folder / f"tritonserver-{self._starts}.log"
+
     def start(self) -> None:
         """Until it is ready, in a home of its own each time. From the main thread only: the kernel ends it with the
         thread that started it."""
@@ -80,8 +84,7 @@ class LoneTriton:
         command += ["--metrics-port", str(self.ports.metrics), "--http-address", "127.0.0.1"]
         command += ["--model-control-mode", "explicit", "--load-model", self._model, "--exit-timeout-secs", "5"]
         command += ["--backend-config", f"python,shm-region-prefix-name={self._shared}", *self._flags]
-        log = self._folder / f"tritonserver-{self._starts}.log"
-        with log.open("wb") as output:
+        with self._log.open("wb") as output:
             self._process = subprocess.Popen(
                 command,
                 stdout=output,
@@ -91,7 +94,7 @@ class LoneTriton:
             )
         deadline = time.monotonic() + START_SECONDS
         while not self._answers("v2/health/ready"):
-            tail = log.read_text("utf-8", errors="replace")[-2000:]
+            tail = self._log.read_text("utf-8", errors="replace")[-2000:]
             assert self._process.poll() is None, f"tritonserver ended with {self._process.returncode}:\n{tail}"
             assert time.monotonic() < deadline, f"tritonserver is not ready after {START_SECONDS} s:\n{tail}"
             threading.Event().wait(0.05)  # readiness has nothing to wait on
@@ -106,6 +109,8 @@ class LoneTriton:
 
     def kill(self) -> None:
         """kill -9, and its end."""
+        assert self._process is not None
+        check_running(self._process, self._log)
         self._killed = True
         self._signal(signal.SIGKILL)
         self._wait()
@@ -116,17 +121,16 @@ class LoneTriton:
 
     def end(self) -> None:
         """Fails where it ended by itself, which is why nothing that was asked of it since then had an answer."""
-        if self._process is None:
-            return
-        log = (self._folder / f"tritonserver-{self._starts}.log").read_bytes()
-        itself = crash(log) or (None if self._killed else self._process.poll())
-        if self._process.poll() is None:
-            self._signal(signal.SIGCONT)
-            self._signal(signal.SIGTERM)
-            self._wait()
-        for left in Path("/dev/shm").glob(f"{self._shared}*"):
-            left.unlink(missing_ok=True)
-        assert itself is None, f"tritonserver ended by itself ({itself}):\n{log[-4000:].decode('utf-8', 'replace')}"
+        try:
+            if self._process is not None and not self._killed:
+                check_running(self._process, self._log)
+        finally:
+            if self._process is not None and self._process.poll() is None:
+                self._signal(signal.SIGCONT)
+                self._signal(signal.SIGTERM)
+                self._wait()
+            for left in Path("/dev/shm").glob(f"{self._shared}*"):
+                left.unlink(missing_ok=True)
 
     def _signal(self, number: signal.Signals) -> None:
         assert self._process is not None

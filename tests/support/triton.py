@@ -61,10 +61,7 @@ class Triton:
 
     def check(self) -> None:
         """Fails at once where the server crashed, rather than after the deadlines of each test that asks it."""
-        log = self.log.read_bytes()
-        tail = log[-4000:].decode("utf-8", "replace")
-        assert crash(log) is None, f"tritonserver crashed in an earlier test:\n{tail}"
-        assert self.process.poll() is None, f"tritonserver ended with {self.process.returncode}:\n{tail}"
+        check_running(self.process, self.log)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +70,14 @@ class ScriptedTriton(Triton):
 
     tokenizer: TokenizerFolder
     journal: Journal
+
+
+def check_running(process: "subprocess.Popen[bytes]", log: Path) -> None:
+    """Fails, with the end of its log, where a tritonserver that nobody ended crashed or ended."""
+    said = log.read_bytes()
+    tail = said[-4000:].decode("utf-8", "replace")
+    assert crash(said) is None, f"tritonserver crashed in an earlier test:\n{tail}"
+    assert process.poll() is None, f"tritonserver ended with {process.returncode}:\n{tail}"
 
 
 def require(*modules: str) -> None:
