@@ -21,6 +21,7 @@ from typing import ClassVar
 
 from loadtest.engine_repository import NotStarted
 from loadtest.processes import Process, status
+from loadtest.written import whole_lines
 from model_repo_builder.ports import free_port
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
@@ -111,8 +112,7 @@ class Proxy(Process):
 
     def logged(self, prefix: str) -> list[Mapping[str, str]]:
         """Lines of its log: of requests whose ids begin so."""
-        lines = [line for line in self.log.read_text("utf-8", "replace").splitlines() if line.startswith("{")]
-        found = map(json.loads, lines)
+        found = [json.loads(line) for line in whole_lines(self.log) if line.startswith("{")]
         return [line for line in found if (line["request_id"] or "").startswith(prefix)]  # Envoy's null: a bad path
 
     def taker(self, line: Mapping[str, str]) -> str:

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from loadtest.engine.script import Script
+from loadtest.written import whole_lines
 from tests.gateway.asking import RawClient, messages
 from tests.gateway.programs.collecting import MARK
 from tests.support.gateway import Gateway, gateway_serving, gateway_toml
@@ -42,8 +43,7 @@ def gateway(
 
 
 def said(gateway: Gateway) -> list[Any]:
-    lines = gateway.log.read_text("utf-8").splitlines()
-    return [json.loads(line.removeprefix(MARK)) for line in lines if line.startswith(MARK)]
+    return [json.loads(line.removeprefix(MARK)) for line in whole_lines(gateway.log) if line.startswith(MARK)]
 
 
 def garbage(gateway: Gateway, request: Callable[[], object]) -> dict[str, int]:

@@ -17,6 +17,7 @@ from gateway.http.account import line
 from gateway.logs import Json
 from gateway.settings.server import ServerSettings
 from loadtest.engine.script import Script, script_text
+from loadtest.written import whole_lines
 from tests.gateway.asking import ask
 from tests.gateway.processes import Start, running
 from tests.support.gateway import Gateway
@@ -27,7 +28,7 @@ def lines(gateway: Gateway, path: str, count: int = 1) -> list[dict[str, Any]]:
     """What a JSON log says of requests to a path, which may take a moment after the reply."""
 
     def found() -> list[dict[str, Any]]:
-        events = [json.loads(text) for text in gateway.log.read_text("utf-8").splitlines()]
+        events = [json.loads(text) for text in whole_lines(gateway.log)]
         return [event for event in events if event.get("path") == path]
 
     wait_for(lambda: len(found()) >= count, 10, f"{count} lines of {path}")

@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from loadtest.written import whole_lines
 from tests.support.processes import gone
 from tests.support.waiting import until
 
@@ -22,8 +23,7 @@ STEP = "--port-step=3"
 
 
 def calls(program: Path) -> list[dict[str, Any]]:
-    path = program.with_name("calls.jsonl")
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return [json.loads(line) for line in whole_lines(program.with_name("calls.jsonl"))]
 
 
 def alive(call: dict[str, Any]) -> bool:

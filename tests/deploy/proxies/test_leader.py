@@ -17,6 +17,7 @@ from loadtest.engine_repository import MODEL
 from loadtest.faults.stage import LETTERS
 from loadtest.processes import Gateway, Triton, model_toml
 from loadtest.proxies import Leader, Nginx
+from loadtest.written import whole_lines
 from model_repo_builder.nginx import nginx_conf
 from model_repo_builder.ports import free_port
 from tests.deploy.proxies.client import Asked, scripted, text_of, whole
@@ -86,6 +87,12 @@ def test_http(place: Place) -> None:
     assert httpx.get(f"{url}/v2/models/{MODEL}/ready").status_code == 200
     for _ in range(4):
         assert httpx.get(f"{url}/v2/models/{MODEL}/config").json()["name"] == MODEL
-    lines = [json.loads(line) for line in place.log.read_text("utf-8").splitlines() if line.startswith("{")]
-    assert len({line["instances"].rpartition(", ")[2] for line in lines if line["path"].endswith("/config")}) == 2
-    assert any(", " in line["instances"] for line in lines), "the one that is away was never tried"
+    wait_for(lambda: len(_instances(place, "/config")) == 4, 10, "they are in the log")
+    assert len({tried.rpartition(", ")[2] for tried in _instances(place, "/config")}) == 2
+    assert any(", " in tried for tried in _instances(place)), "the one that is away was never tried"
+
+
+def _instances(place: Place, path: str = "") -> list[str]:
+    """Of each request in the log to such a path: those that were tried."""
+    lines = [json.loads(line) for line in whole_lines(place.log) if line.startswith("{")]
+    return [line["instances"] for line in lines if line["path"].endswith(path)]

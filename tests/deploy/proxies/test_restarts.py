@@ -97,13 +97,16 @@ def test_a_gateway_that_is_restarted_is_noticed_by_nobody(stage: Stage) -> None:
     with watched(stage), asking(stage, "restart") as wrong:
         wait_for(lambda: len(gateway.log.read_text("utf-8")) > before, 10, "it answers requests")
         gateway.signal(signal.SIGTERM)
-        for proxy in stage.proxies.values():
-            wait_for(lambda: _takers(proxy) == set(addresses([other])), 20, f"{proxy.name} turns away")  # noqa: B023
-        assert text_of(Asked(gateway.url, whole("restart-direct"))) == LETTERS
-        wait_for(lambda: gateway.metric("gateway_requests_in_flight") == 0, 20, "its streams are over")
-        gateway.signal(signal.SIGTERM)
-        assert gateway.wait(30) == 0
-        gateway.start()
+        try:
+            for proxy in stage.proxies.values():
+                wait_for(lambda: _takers(proxy) == set(addresses([other])), 20, f"{proxy.name} turns away")  # noqa: B023
+            assert text_of(Asked(gateway.url, whole("restart-direct"))) == LETTERS
+            wait_for(lambda: gateway.metric("gateway_requests_in_flight") == 0, 20, "its streams are over")
+            gateway.signal(signal.SIGTERM)
+            assert gateway.wait(30) == 0
+        finally:
+            gateway.stop()
+            gateway.start()
     assert wrong == []
     log = gateway.log.read_text("utf-8")[before:]
     assert "requests are ended with an error" not in log
