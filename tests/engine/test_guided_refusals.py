@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -65,9 +64,9 @@ class TestTheProcessThatTries:
 
         bad = Guide("regex", "(a{1,1000}){1,1000}")
         first = checker.check(bad)
-        began = time.monotonic()
+        process = checker._process
         assert checker.check(bad) == first != ""
-        assert time.monotonic() - began < 0.1
+        assert checker._process is process, "it was tried again, which ends the process"
 
     def test_no_process_is_a_refusal(self, tiny: Speaker) -> None:
         from model_repo_builder.triton_models.openvino.guide_check import BROKEN, GuideChecker, GuideThread, Order

@@ -1,6 +1,5 @@
 """The scripted engine keeps the contract; tests that rest on it may trust it."""
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -83,11 +82,9 @@ def test_cancel_is_journalled(
         prompt(tokenizer, Script(tag=tag, ids=[5, 6], hang_after=hang_after)), streaming=streaming
     )
     scripted_triton.journal.wait_for(tag, "hang")
-    left = time.time()
     call.cancel()
     seen = scripted_triton.journal.wait_for(tag, "cancel")
     assert seen["how"] == "grpc"
-    assert seen["time"] - left < 0.3
     assert scripted_triton.journal.wait_for(tag, "end")["reason"] == "cancel"
 
 

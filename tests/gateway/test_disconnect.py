@@ -1,8 +1,7 @@
-"""The client leaves; the engine must know within 300 ms, in every situation and on every route."""
+"""The client leaves; the engine must know, in every situation, on every route. How soon, loadtest.faults measures."""
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -11,8 +10,7 @@ from loadtest.engine.script import Script
 from tests.gateway.asking import RawClient, messages
 from tests.support.gateway import Gateway
 from tests.support.triton import ScriptedTriton
-
-LIMIT = 5  # seconds: never is what fails; how soon it is, loadtest.faults measures
+from tests.support.waiting import until
 
 SITUATIONS = {
     "before-the-first-token": ({"hang_after": 0}, True),
@@ -36,10 +34,8 @@ def test_the_engine_sees_the_cancel(
         client.read_until(b'"delta":{"content":')
     else:
         journal.wait_for(tag, "hang")
-    left = time.time()
     client.leave()
-    seen = journal.wait_for(tag, "cancel")
-    assert seen["time"] - left < LIMIT
+    journal.wait_for(tag, "cancel")
     assert journal.wait_for(tag, "end")["reason"] == "cancel"
 
 
@@ -52,7 +48,5 @@ def test_nothing_stays_in_flight(scripted: Gateway, scripted_triton: ScriptedTri
         scripted_triton.journal.wait_for(tag, "hang")
         client.leave()
         scripted_triton.journal.wait_for(tag, "cancel")
-    deadline = time.monotonic() + 5
-    while scripted.metric("gateway_requests_in_flight", model="auto") > 0:
-        assert time.monotonic() < deadline
+    until(lambda: scripted.metric("gateway_requests_in_flight", model="auto") == 0)
     assert scripted.metric("gateway_requests_total", model="auto", outcome="cancelled") == cancelled + 5

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +26,7 @@ from tests.support.embedding_triton import BATCH, write_embedding_repository
 from tests.support.gateway import Gateway, gateway_serving
 from tests.support.tokenizer import TokenizerFolder
 from tests.support.triton import require, running
+from tests.support.waiting import until
 
 TEXTS = ["hi", "The quick brown fox jumps over the lazy dog.", "聪明的 😀", "a", " \n", "one two three four five"]
 LONGEST = 64
@@ -256,12 +256,9 @@ def test_a_client_that_leaves(served: Served) -> None:
     body = {"model": "texts", "input": "hang leaves"}
     client = RawClient(served.gateway, body, path="/v1/embeddings")
     served.journal.wait_for("leaves", "hang")
-    left = time.time()
     client.leave()
-    assert served.journal.wait_for("leaves", "cancel")["time"] - left < 0.3
-    deadline = time.monotonic() + 5
-    while served.gateway.metric("gateway_requests_in_flight", model="texts") > 0:
-        assert time.monotonic() < deadline
+    served.journal.wait_for("leaves", "cancel")
+    until(lambda: served.gateway.metric("gateway_requests_in_flight", model="texts") == 0)
     assert served.gateway.metric("gateway_requests_total", model="texts", outcome="cancelled") == cancelled + 1
 
 

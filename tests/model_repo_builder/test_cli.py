@@ -1,10 +1,16 @@
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from model_repo_builder.cli import main
+from tests.model_repo_builder.doctor.repositories import official_templates
 from tests.model_repo_builder.shapes import gguf_bytes, write_tokenizer_files
+
+# What takes seconds to import, or is not there on the machine where somebody looks first.
+HEAVY = ("tensorrt_llm", "torch", "transformers", "gateway")
 
 
 @pytest.fixture
@@ -95,3 +101,17 @@ def test_launch_refuses(arguments: list[str], code: int, words: str, capsys: Any
 def test_help_teaches_by_example(command: str, capsys: Any) -> None:
     assert run([command, "--help"]) == 0
     assert f"model-repo-builder {command} repository" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["plan", "doctor"])
+def test_a_first_look_imports_nothing_heavy(command: str, tmp_path: Path) -> None:
+    words = {
+        "plan": ["plan", "--recipe", "qwen1.5-14b-chat-fp8"],
+        "doctor": ["doctor", str(official_templates(tmp_path / "templates"))],
+    }
+    code = (
+        f"import sys; from model_repo_builder.cli import main; main({words[command]}); "
+        f"print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stderr.splitlines()[-1], bool(done.stdout)) == ("[]", True)

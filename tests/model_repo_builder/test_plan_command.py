@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from model_repo_builder.cli import main
 from tests.model_repo_builder.test_qwen import checkpoint
-
-FORBIDDEN = ("tensorrt_llm", "torch", "transformers", "gateway")
 
 
 def test_the_reference_deployment(capsys: pytest.CaptureFixture[str]) -> None:
@@ -109,15 +105,3 @@ def test_errors_are_a_sentence(arguments: list[str], says: str, capsys: pytest.C
     assert captured.err.startswith("error: ")
     assert says in captured.err
     assert not captured.out
-
-
-def test_it_is_quick_and_imports_nothing_heavy() -> None:
-    code = (
-        "import sys; from model_repo_builder.cli import main; "
-        "main(['plan', '--recipe', 'qwen1.5-14b-chat-fp8']); "
-        f"print([name for name in {FORBIDDEN} if name in sys.modules], file=sys.stderr)"
-    )
-    began = time.monotonic()
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stderr.strip() == "[]"
-    assert time.monotonic() - began < 10  # under 2 s on a machine that does nothing else

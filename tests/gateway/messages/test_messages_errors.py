@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -110,9 +109,8 @@ def test_the_engine_sees_that_the_client_left(scripted: Gateway, scripted_triton
     }
     client = RawClient(scripted, body, path="/v1/messages")
     scripted_triton.journal.wait_for(tag, "hang")
-    left = time.time()
     client.leave()
-    assert scripted_triton.journal.wait_for(tag, "cancel")["time"] - left < 0.3
+    scripted_triton.journal.wait_for(tag, "cancel")
 
 
 def test_triton_away_is_overloaded_and_says_when_to_try_again(tmp_path: Path, tokenizer: TokenizerFolder) -> None:
