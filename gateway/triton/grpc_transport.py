@@ -52,7 +52,7 @@ class GrpcTransport:
 
     async def feed(self, call: Call, take: Take) -> None:
         rpc = self._begin(call)
-        final = False
+        final = enough = False
         try:
             with grpc_errors(call.model):
                 while (message := await asyncio.shield(rpc.reading)) is not grpc.aio.EOF:
@@ -63,13 +63,14 @@ class GrpcTransport:
                     final = response.final
                     rpc.read()
                     if take((response,)):
+                        enough = True
                         return
                 final = True
         finally:
             if final or call.ends_itself():
                 self._endings.finished(rpc)
             else:
-                self._endings.left(rpc, self._stop(call))
+                self._endings.left(rpc, self._stop(call), enough=enough)
 
     def _begin(self, call: Call) -> _Rpc:
         return _Rpc(self._stub.ModelStreamInfer(_once(_request(call)), metadata=tuple(call.headers)))

@@ -61,8 +61,10 @@ class H2Transport:
     async def feed(self, call: Call, take: Take) -> None:
         rpc = H2Call(self._links, PATH, encode(call), headers=call.headers)
         reader = Reader(call.model, self._seen, take)
+        enough = False
         try:
             await rpc.feed(reader.push)
+            enough = True
         except CallFailed as exc:
             raise refused(call.model, exc.end.status, exc.end.details) from exc
         finally:
@@ -70,7 +72,7 @@ class H2Transport:
                 if reader.final or call.ends_itself():
                     self._endings.finished(rpc)
                 else:
-                    self._endings.left(rpc, self._stop(call))
+                    self._endings.left(rpc, self._stop(call), enough=enough)
 
     def _stop(self, call: Call) -> Callable[[], Awaitable[None]] | None:
         if call.stop is None:

@@ -151,6 +151,23 @@ async def test_what_should_end_by_itself_and_does_not_is_cancelled(
     await server.triton.until(lambda: server.triton.happened.cancelled == ["a"])
 
 
+async def test_what_ends_for_its_reader_may_end_by_itself_where_nobody_can_stop_it(
+    connect: Connect, server: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ending, "SETTLE_SECONDS", WAIT_SECONDS)
+    await connect(server.address).feed(call("count-200"), lambda _: True)
+    await server.triton.until(lambda: server.triton.happened.ended == ["a"])
+    assert server.triton.happened.cancelled == []
+
+
+async def test_what_ends_for_its_reader_alone_is_cancelled(
+    connect: Connect, server: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ending, "SETTLE_SECONDS", 0.1)
+    await connect(server.address).feed(call("hang-2"), lambda _: True)
+    await server.triton.until(lambda: server.triton.happened.cancelled == ["a"])
+
+
 async def test_leaving_before_the_first_response_cancels(connect: Connect, server: Serving) -> None:
     task = asyncio.ensure_future(read(connect(server.address), call("hang-0")))
     await asyncio.wait_for(server.triton.arrived.acquire(), WAIT_SECONDS)
