@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 
 from gateway.core.errors import UpstreamError, UpstreamUnavailable
-from gateway.core.routes import BLS, DIRECT, LLMAPI, ROUTES, BindError, Bound, Route, bind, stop_tensors
+from gateway.core.routes import DIRECT, LLMAPI, ROUTES, BindError, Bound, Route, bind, stop_tensors
 from gateway.core.tensors import Tensor
 from gateway.trace_context import outgoing
 from gateway.triton.examined import Examined
@@ -126,8 +126,8 @@ class Backend:
             logger.warning("%s", remark)
 
     async def _stop_of(self, bound: Bound) -> tuple[str, Sequence[Tensor]] | None:
-        """What ends a request in the engine itself, where its id gets there: BLS gives the inner request another."""
-        if bound.route is BLS:
+        """What ends a request in the engine itself, where its id gets there."""
+        if not bound.passes_id:
             return None
         engine = bound.model if bound.route is LLMAPI else self._names[DIRECT.name]
         signature = await self.transport.signature(engine)

@@ -131,6 +131,17 @@ def test_a_stop_string_cancels_upstream(scripted: Gateway, route: str, scripted_
     assert ended["reason"] == "cancel"
 
 
+@every_route
+def test_the_engine_knows_a_request_by_its_answers_id(
+    scripted: Gateway, route: str, scripted_triton: ScriptedTriton
+) -> None:
+    """By which it can be asked to stop, whatever stands before it: a gRPC cancel may crash Triton."""
+    tag = f"id-{route}"
+    body = {"model": route, "messages": messages(Script(tag=tag, text="a"))}
+    reply = httpx.post(f"{scripted.api}/chat/completions", json=body, timeout=30)
+    assert scripted_triton.journal.wait_for(tag, "start")["id"] == reply.json()["id"]
+
+
 SAMPLING = [
     pytest.param({"temperature": 0}, {"top_k": 1, "temperature": None, "top_p": None}, id="temperature-0"),
     pytest.param({"temperature": 0.5}, {"temperature": 0.5, "top_p": 1.0, "top_k": 0}, id="temperature-alone"),

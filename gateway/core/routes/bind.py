@@ -13,7 +13,7 @@ from typing import cast
 
 from gateway.core.errors import RequestError, UnsupportedField, UpstreamError
 from gateway.core.routes.decode import Decoder, Outputs
-from gateway.core.routes.tables import ENSEMBLE, Input, Route, Value
+from gateway.core.routes.tables import BLS, ENSEMBLE, Input, Route, Value
 from gateway.core.tensors import ModelSignature, Scalar, Tensor, TensorSpec
 from gateway.core.types import Generate, Tokenizer
 
@@ -27,7 +27,8 @@ class BindError(UpstreamError):
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A route bound to what one Triton model declares. ``guides``: the guide types it takes."""
+    """A route bound to what one Triton model declares. ``guides``: the guide types it takes. ``passes_id``: whether the
+    engine knows a request by the id that this model is given."""
 
     route: Route
     model: str
@@ -37,6 +38,7 @@ class Bound:
     outputs: Outputs
     batched: bool
     guides: frozenset[str] = frozenset()
+    passes_id: bool = True
 
     @property
     def decoupled(self) -> bool:
@@ -198,6 +200,8 @@ def bind(route: Route, signature: ModelSignature, *, tokens_per_block: int | Non
         ),
         batched=signature.max_batch_size > 0,
         guides=_guides(signature),
+        # NVIDIA's BLS lets Triton choose an id of the inner request; the builder's says that it does better.
+        passes_id=route is not BLS or _true(signature.parameter("passes_request_id")),
     )
 
 

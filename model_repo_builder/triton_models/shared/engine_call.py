@@ -1,9 +1,11 @@
 """One request to the engine model from inside Triton: tensors in, its answers out, and how to end it early.
 
 Knows the engine's tensor names and Triton's BLS calls. Every call has an id of its own, so that ``stop`` can
-name it whatever id the client chose, or none.
+name it whatever id the client chose, or none: the client's own where no other has it, by which the client too can stop
+the engine. Its gRPC cancel would crash Triton 2.51 where it meets the last answer.
 """
 
+import re
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,6 +19,8 @@ from .cancel_watch import CancelWatch
 from .engine_stop import stop_engine
 
 Arrays = dict[str, np.ndarray[Any, Any]]
+
+_RANDOM = re.compile("[0-9a-f]{32}")  # 128 bits, as hex: an id that has them is its client's alone
 
 
 class EngineError(Exception):
@@ -47,15 +51,19 @@ class EngineCall:
         has_left: Callable[[], bool],
         keep: Callable[[Any], None],
         silence: Silence | None = None,
+        *,
+        client_id: str = "",
     ) -> None:
-        """``keep`` holds on to ended answers until the next request has ended too.
+        """``client_id``: that of the request which this one is the whole of; empty where it is not.
+
+        ``keep`` holds on to ended answers until the next request has ended too.
 
         Triton 2.51 delivers them from a thread of its own, which may let go of the last one after this process has.
         It then frees Python objects without holding the interpreter's lock, and the process crashes.
         """
         self._model_name = model_name
         self._keep = keep
-        self._id = uuid.uuid4().hex
+        self._id = client_id if _RANDOM.search(client_id) else uuid.uuid4().hex
         self._watch = watch
         request = pb_utils.InferenceRequest(
             model_name=model_name,

@@ -59,6 +59,7 @@ class TritonPythonModel:
         self._watch = CancelWatch(settings.number("cancellation_check_period_ms", 50) / 1000)
         self._ended: deque[Any] = deque(maxlen=4)  # of two requests, each of which may also have been stopped
         self._silence_seconds = settings.number("engine_silence_seconds", 60)
+        self._passes_request_id = settings.flag("passes_request_id", False)  # clients may read that it does
 
     def execute(self, requests: list[Any]) -> list[Any] | None:
         if not self._decoupled:
@@ -120,23 +121,26 @@ class TritonPythonModel:
         if sequences > 1 and SEQUENCE in self._engine_outputs and SEQUENCE not in wanted:
             wanted.append(SEQUENCE)
         rows = list(self._engine_tensors(given, batch, stream))
-        if stream:
-            with closing(
-                EngineCall(self._engine, rows[0], wanted, self._watch, has_left, self._ended.append, silence)
-            ) as call:
-                yield from Answers(self._token_bytes, self._accumulate).of(call)
-        elif sequences > 1:  # one answer for each
-            with closing(
-                EngineCall(self._engine, rows[0], wanted, self._watch, has_left, self._ended.append, silence)
-            ) as call:
-                yield from (Answers.whole(answer, self._token_bytes) for answer in call)
-        else:
-            answers = [self._answer_of(row, wanted, has_left) for row in rows]
-            yield joined([Answers.whole(answer, self._token_bytes) for answer in answers])
+        client_id = request.request_id() if self._passes_request_id and len(rows) == 1 else ""
 
-    def _answer_of(self, tensors: dict[str, Any], wanted: list[str], has_left: Callable[[], bool]) -> dict[str, Any]:
-        with closing(EngineCall(self._engine, tensors, wanted, self._watch, has_left, self._ended.append)) as call:
-            return call.last()
+        def call(tensors: dict[str, Any], silence: Silence | None = None) -> Any:
+            keep = self._ended.append
+            return closing(
+                EngineCall(self._engine, tensors, wanted, self._watch, has_left, keep, silence, client_id=client_id)
+            )
+
+        if stream:
+            with call(rows[0], silence) as answers:
+                yield from Answers(self._token_bytes, self._accumulate).of(answers)
+        elif sequences > 1:  # one answer for each
+            with call(rows[0], silence) as answers:
+                yield from (Answers.whole(answer, self._token_bytes) for answer in answers)
+        else:
+            whole = []
+            for row in rows:
+                with call(row) as answers:
+                    whole.append(Answers.whole(answers.last(), self._token_bytes))
+            yield joined(whole)
 
     def _engine_tensors(self, given: dict[str, Any], batch: int, stream: bool) -> Iterator[dict[str, Any]]:
         """The engine takes one sequence per request: a dict of [1, ...] arrays for each row of the batch."""

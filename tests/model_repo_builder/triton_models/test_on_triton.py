@@ -1,5 +1,6 @@
 """The three Python models on a real tritonserver, in front of an engine that does what the prompt says."""
 
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -113,6 +114,30 @@ def test_bls_hands_a_cancel_on_at_once(scripted_triton: ScriptedTriton, stream: 
         running.cancel()
         cancel = scripted_triton.journal.wait_for(tag, "cancel")
     assert cancel["how"] == "stop"
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
+def test_the_engine_knows_a_request_by_the_id_that_is_its_clients_alone(
+    scripted_triton: ScriptedTriton, stream: bool
+) -> None:
+    """Clients may give every request the same id, which may not stop that of another."""
+    ids = [f"chatcmpl-{uuid.uuid4().hex}", "1", ""]
+    for number, given in enumerate(ids):
+        prompt = said(f"id-{number}-{stream}", text="a")
+        with call(scripted_triton.grpc, "tensorrt_llm_bls", prompt, request_id=given, stream=stream) as running:
+            assert running.text() == "a"
+    starts = [scripted_triton.journal.wait_for(f"id-{number}-{stream}", "start")["id"] for number in range(3)]
+    assert starts[0] == ids[0]
+    assert all(len(own) == 32 for own in starts[1:])
+
+
+def test_rows_of_a_batch_have_ids_of_their_own(scripted_triton: ScriptedTriton) -> None:
+    given = uuid.uuid4().hex
+    prompts = [said(f"row-id-{row}", text="a") for row in range(2)]
+    with call(scripted_triton.grpc, "tensorrt_llm_bls", *prompts, stream=False, request_id=given) as running:
+        list(running)
+    ids = {scripted_triton.journal.wait_for(f"row-id-{row}", "start")["id"] for row in range(2)}
+    assert len({given, *ids}) == 3
 
 
 def test_a_batch_of_prompts_through_bls(scripted_triton: ScriptedTriton) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from gateway.core.errors import UnsupportedField, UpstreamError
-from gateway.core.routes import DIRECT, ENSEMBLE, BindError, Route, bind, stop_tensors
+from gateway.core.routes import BLS, DIRECT, ENSEMBLE, BindError, Route, bind, stop_tensors
 from gateway.core.tensors import ModelSignature, TensorSpec
 from gateway.core.types import Adapter, Generate, Guide, Prompt, Sampling
 from tests.gateway.core.routes.signatures import (
@@ -100,6 +100,23 @@ def test_what_ends_a_running_request() -> None:
         ("request_output_len", (1, 1), (1,)),
         ("stop", (1, 1), (True,)),
     ]
+
+
+@pytest.mark.parametrize(
+    ("route", "signature", "passes"),
+    [
+        (DIRECT, ENGINE, True),
+        (ENSEMBLE, TEXT, True),
+        (BLS, TEXT, False),
+        (BLS, changed(TEXT, parameters=(("passes_request_id", "${passes_request_id}"),)), False),
+        (BLS, changed(TEXT, parameters=(("passes_request_id", "true"),)), True),
+    ],
+    ids=["direct", "ensemble", "bls", "bls-unfilled", "bls-of-the-builder"],
+)
+def test_whether_the_engine_can_be_told_to_stop_by_a_requests_id(
+    route: Route, signature: ModelSignature, passes: bool
+) -> None:
+    assert bind(route, signature).passes_id == passes
 
 
 IGNORING = replace(REQUEST, end_ids=(), sampling=Sampling(asked=frozenset({"ignore_eos"})))
