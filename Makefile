@@ -1,7 +1,8 @@
 # Two commands do everything: make demo, make test. Both make .venv themselves.
 PY := .venv/bin/python
-# Processes of tests beside each other, each with Tritons of its own, of a gigabyte or two. 0: none but the one that asks.
-JOBS ?= 0
+# Processes of tests beside each other, each with Tritons of its own, of a gigabyte or two: 2 where there is room for that.
+# 0: none but the one that asks.
+JOBS ?= $(shell [ "$$(nproc)" -ge 2 ] && awk '/^MemAvailable/ && $$2 >= 8000000 {found = 1} END {exit !found}' /proc/meminfo && echo 2 || echo 0)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-contracts clients docs deploy-slow ui-test faults soak fleet bench bench-peers deploy-check deploy-tools compiled check format clean
@@ -15,7 +16,7 @@ setup: ## .venv with all that demo and tests need
 demo: setup ## a repository, a real Triton and the gateway on this machine; ARGS=--once ends after the answers
 	@$(PY) scripts/demo.py $(if $(MODEL),--model "$(MODEL)") $(if $(TOKENIZER),--tokenizer "$(TOKENIZER)") $(ARGS)
 
-test: setup deploy-tools check ## style, types and all tests but those in a browser; JOBS=2: two beside each other, in half the time
+test: setup deploy-tools check ## style, types and all tests but those in a browser, two beside each other where there is room; JOBS=0: one by one
 	@$(PY) -m pytest --ignore=tests/ui --numprocesses=$(JOBS) --dist=loadfile $(ARGS)
 
 test-contracts: setup ## every release's model repository on a real tritonserver (minutes)
