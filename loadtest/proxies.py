@@ -110,10 +110,14 @@ class Proxy(Process):
     def _check(self, program: str) -> list[str]:
         raise NotImplementedError
 
+    def requests(self) -> list[Mapping[str, str]]:
+        """Lines of its log: of every request so far."""
+        return [json.loads(line) for line in whole_lines(self.log) if line.startswith("{")]
+
     def logged(self, prefix: str) -> list[Mapping[str, str]]:
-        """Lines of its log: of requests whose ids begin so."""
-        found = [json.loads(line) for line in whole_lines(self.log) if line.startswith("{")]
-        return [line for line in found if (line["request_id"] or "").startswith(prefix)]  # Envoy's null: a bad path
+        """Those of requests whose ids begin so."""
+        # Envoy's null: a bad path
+        return [line for line in self.requests() if (line["request_id"] or "").startswith(prefix)]
 
     def taker(self, line: Mapping[str, str]) -> str:
         """The address of the gateway that a line of its log names, the last where several were tried."""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 import httpx
 import pytest
@@ -17,7 +15,6 @@ from loadtest.engine_repository import MODEL
 from loadtest.faults.stage import LETTERS
 from loadtest.processes import Gateway, Triton, model_toml
 from loadtest.proxies import Leader, Nginx
-from loadtest.written import whole_lines
 from model_repo_builder.nginx import nginx_conf
 from model_repo_builder.ports import free_port
 from tests.deploy.proxies.client import Asked, scripted, text_of, whole
@@ -30,7 +27,6 @@ class Place:
     tritons: tuple[Triton, Triton]
     leader: Leader
     gateway: Gateway
-    log: Path
 
     def starts(self) -> list[int]:
         """Requests that each engine got."""
@@ -58,7 +54,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, tritons: tuple[Triton, Trito
         gateway = Gateway(folder, config)
         stack.callback(kill, gateway)
         gateway.start()
-        yield Place(tritons, leader, gateway, leader.log)
+        yield Place(tritons, leader, gateway)
 
 
 def test_each_token_passes_before_the_next_is_made(place: Place) -> None:
@@ -94,5 +90,4 @@ def test_http(place: Place) -> None:
 
 def _instances(place: Place, path: str = "") -> list[str]:
     """Of each request in the log to such a path: those that were tried."""
-    lines = [json.loads(line) for line in whole_lines(place.log) if line.startswith("{")]
-    return [line["instances"] for line in lines if line["path"].endswith(path)]
+    return [line["instances"] for line in place.leader.requests() if line["path"].endswith(path)]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from loadtest.written import whole_lines
 from model_repo_builder.release import Release, tools_of
 
 _HERE = Path(__file__).parent
@@ -39,7 +40,7 @@ class StandIn:
     def calls(self) -> list[tuple[str, list[str]]]:
         """The tools that ran since the last look, with their arguments."""
         path = self.folder / "calls"
-        lines = path.read_text().splitlines() if path.exists() else []
+        lines = whole_lines(path)
         path.unlink(missing_ok=True)
         return [(call["tool"], call["argv"]) for call in map(json.loads, lines)]
 
