@@ -91,16 +91,24 @@ class TestLeaving:
 
     SLOW = "((a|ab|abc){1,1000}){1,%d}"
 
-    def test_stop_while_the_guide_is_tried(self, tiny: Speaker) -> None:
+    @pytest.fixture
+    def process(self, tiny: Speaker) -> Any:
+        """That which tries guides, and has none. One that takes too much is refused by ending it."""
+        tiny.asking.ask("regex", "a")
+        return tiny.asking.checker._process
+
+    def test_stop_while_the_guide_is_tried(self, tiny: Speaker, process: Any) -> None:
         inbox = tiny.asking.start("regex", self.SLOW % 998, request_id="waits")
         second = tiny.asking.ask("regex", "a", request_id="waits")
         assert "already in flight" in second.failure
         tiny.asking.engine.stop("waits")
         assert inbox.ended.wait(SOON)
+        assert tiny.asking.checker._process is process, "the guide was refused before"
         assert (inbox.ids, inbox.failure) == ([], "")
 
-    def test_cancel_while_the_guide_is_tried(self, tiny: Speaker) -> None:
+    def test_cancel_while_the_guide_is_tried(self, tiny: Speaker, process: Any) -> None:
         inbox = tiny.asking.start("regex", self.SLOW % 997)
         inbox.gone = True
         assert inbox.ended.wait(SOON)
+        assert tiny.asking.checker._process is process, "the guide was refused before"
         assert (inbox.ids, inbox.failure) == ([], "")

@@ -258,7 +258,7 @@ def test_a_client_that_leaves(served: Served) -> None:
     served.journal.wait_for("leaves", "hang")
     client.leave()
     served.journal.wait_for("leaves", "cancel")
-    until(lambda: served.gateway.metric("gateway_requests_in_flight", model="texts") == 0)
+    until(lambda: served.gateway.metric("gateway_requests_in_flight", model="texts") == 0, 5)
     assert served.gateway.metric("gateway_requests_total", model="texts", outcome="cancelled") == cancelled + 1
 
 

@@ -32,6 +32,7 @@ from tests.support.tokenizer import TokenizerFolder
 
 BUILDER = Path(sys.executable).with_name("model-repo-builder")
 START_TIMEOUT = 120
+SILENCE_SECONDS = 2  # of the scripted engine in a stream, after which BLS gives up
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,7 @@ def script_engine(repository: Path, tokenizer: Path, journal: Path) -> None:
     model = repository / "tensorrt_llm"
     set_parameters(model, scripted_tokenizer=str(tokenizer / "tokenizer.json"), scripted_journal=str(journal))
     # Triton loses an engine's error on its way to BLS once a stream has begun: only the silence after it shows.
-    set_parameters(repository / "tensorrt_llm_bls", engine_silence_seconds="2")
+    set_parameters(repository / "tensorrt_llm_bls", engine_silence_seconds=str(SILENCE_SECONDS))
     shutil.rmtree(model / "1")
     shutil.copytree(SCRIPTED_ENGINE, model / "1", ignore=shutil.ignore_patterns("__pycache__"))
 

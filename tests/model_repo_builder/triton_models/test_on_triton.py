@@ -10,7 +10,7 @@ from tritonclient.utils import InferenceServerException
 
 from loadtest.engine.script import Script, script_text
 from tests.model_repo_builder.triton_models.calls import call
-from tests.support.triton import ScriptedTriton
+from tests.support.triton import SILENCE_SECONDS, ScriptedTriton
 
 ROUTES = ["ensemble", "tensorrt_llm_bls"]
 TEXT = "你好聪明 👨‍👩‍👧 é ok 😀x"
@@ -110,10 +110,11 @@ def test_a_cancel_while_streaming_reaches_the_engine(scripted_triton: ScriptedTr
 def test_bls_hands_a_cancel_on_at_once(scripted_triton: ScriptedTriton, stream: bool, script: dict[str, int]) -> None:
     tag = f"cancel-bls-{stream}-{script['hang_after']}"
     with call(scripted_triton.grpc, "tensorrt_llm_bls", said(tag, text="hello", **script), stream=stream) as running:
-        scripted_triton.journal.wait_for(tag, "hang")
+        hang = scripted_triton.journal.wait_for(tag, "hang")
         running.cancel()
         cancel = scripted_triton.journal.wait_for(tag, "cancel")
     assert cancel["how"] == "stop"
+    assert cancel["time"] - hang["time"] < SILENCE_SECONDS, "BLS gave up the silent engine; the cancel did nothing"
 
 
 @pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
