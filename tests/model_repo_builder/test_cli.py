@@ -105,12 +105,12 @@ def test_help_teaches_by_example(command: str, capsys: Any) -> None:
 
 @pytest.mark.parametrize("command", ["plan", "doctor"])
 def test_a_first_look_imports_nothing_heavy(command: str, tmp_path: Path) -> None:
-    words = {
-        "plan": ["plan", "--recipe", "qwen1.5-14b-chat-fp8"],
-        "doctor": ["doctor", str(official_templates(tmp_path / "templates"))],
-    }
+    if command == "plan":
+        words = ["plan", "--recipe", "qwen1.5-14b-chat-fp8"]
+    else:
+        words = ["doctor", str(official_templates(tmp_path / "templates"))]
     code = (
-        f"import sys; from model_repo_builder.cli import main; main({words[command]}); "
+        f"import sys; from model_repo_builder.cli import main; main({words}); "
         f"print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -37,8 +37,8 @@ class Bound:
     reuse: TensorSpec | None
     outputs: Outputs
     batched: bool
-    guides: frozenset[str] = frozenset()
-    passes_id: bool = True
+    guides: frozenset[str]
+    passes_id: bool
 
     @property
     def decoupled(self) -> bool:
@@ -200,7 +200,7 @@ def bind(route: Route, signature: ModelSignature, *, tokens_per_block: int | Non
         ),
         batched=signature.max_batch_size > 0,
         guides=_guides(signature),
-        # NVIDIA's BLS lets Triton choose an id of the inner request; the builder's says that it does better.
+        # NVIDIA's BLS gives its request to the engine no id; the builder's says that it hands on its own.
         passes_id=route is not BLS or _true(signature.parameter("passes_request_id")),
     )
 

@@ -2,7 +2,7 @@
 
 Knows the engine's tensor names and Triton's BLS calls. Every call has an id of its own, so that ``stop`` can
 name it whatever id the client chose, or none: the client's own where no other has it, by which the client too can stop
-the engine. Its gRPC cancel would crash Triton 2.51 where it meets the last answer.
+the engine: a gRPC cancel that meets the last answer crashes Triton 2.51.
 """
 
 import re

@@ -123,7 +123,7 @@ class TritonPythonModel:
         rows = list(self._engine_tensors(given, batch, stream))
         client_id = request.request_id() if self._passes_request_id and len(rows) == 1 else ""
 
-        def call(tensors: dict[str, Any], silence: Silence | None = None) -> Any:
+        def call(tensors: dict[str, Any], silence: Silence | None = None) -> "closing[EngineCall]":
             keep = self._ended.append
             return closing(
                 EngineCall(self._engine, tensors, wanted, self._watch, has_left, keep, silence, client_id=client_id)
